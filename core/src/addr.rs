@@ -1,0 +1,1 @@
+//! Addresses: what a swarm calls its nodes.

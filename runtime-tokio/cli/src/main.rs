@@ -1,0 +1,2 @@
+//! The tellask command.
+fn main() {}
