@@ -1,1 +1,106 @@
-//! The primitives of every protocol here, behind one small module with two backends.
+//! The few primitives that everything secret here is made of, behind one set of names.
+//!
+//! | primitive | names | source |
+//! |---|---|---|
+//! | ChaCha20-Poly1305 | [`AeadKey`] | RFC 8439; nonce: four zero bytes, then the counter as a little-endian u64 |
+//! | X25519 | [`Ephemeral`], [`x25519_public`], [`x25519`] | RFC 7748; an all-zero shared secret is refused |
+//! | Ed25519 | [`SigningKey`], [`verify`] | RFC 8032, pure; verified without the cofactor, small-order keys and nonces refused |
+//! | BLAKE2b, BLAKE2Xb, HMAC, HKDF, SHAKE256 | [`hash`] | RFC 7693, RFC 2104, Noise revision 34 section 4.3, FIPS 202 |
+//!
+//! Two backends have exactly the same items: `portable` (pure Rust, always compiled) and `aws_lc`
+//! (feature `aws-lc`: assembly, several times faster). The same tests run on both; what one
+//! accepts the other accepts. Nothing here draws randomness, keeps time or returns a reason for
+//! a refusal: which check failed is of use to an attacker only.
+
+#[cfg(feature = "aws-lc")]
+mod aws_lc;
+mod hash;
+#[cfg_attr(
+    all(feature = "aws-lc", not(test)),
+    allow(
+        dead_code,
+        reason = "stays compiled so that it cannot rot; the tests compare the two backends"
+    )
+)]
+mod portable;
+#[cfg(test)]
+mod tests;
+
+use core::fmt;
+
+#[cfg(feature = "aws-lc")]
+use aws_lc as backend;
+#[cfg(not(feature = "aws-lc"))]
+use portable as backend;
+
+pub(crate) use backend::{Ephemeral, SigningKey, verify, x25519, x25519_public};
+pub(crate) use hash::{blake2b_256, blake2b_512, blake2xb_64, hkdf2, hmac_blake2b, shake256_32};
+
+/// Bytes that an [`AeadKey`] adds to what it seals.
+pub(crate) const TAG_LEN: usize = 16;
+
+/// A tag, signature or key that did not hold. Says no more on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rejected;
+
+/// A ChaCha20-Poly1305 key (RFC 8439) whose nonces are counters: four zero bytes, then the
+/// counter as a little-endian u64. Wiped on drop, never printed.
+///
+/// It keeps no count of its own: never sealing twice under one counter is up to the caller.
+pub(crate) struct AeadKey(backend::Cipher);
+
+impl AeadKey {
+    pub(crate) fn new(key: &[u8; 32]) -> Self {
+        Self(backend::Cipher::new(key))
+    }
+
+    /// Encrypts `text` in place and returns its tag.
+    #[inline]
+    pub(crate) fn seal(&self, counter: u64, ad: &[u8], text: &mut [u8]) -> [u8; TAG_LEN] {
+        self.0.seal(nonce(counter), ad, text)
+    }
+
+    /// Opens ciphertext and tag in place; the length of the plaintext, which begins where
+    /// `sealed` does. What `sealed` holds after a failure is unspecified.
+    #[inline]
+    pub(crate) fn open(
+        &self,
+        counter: u64,
+        ad: &[u8],
+        sealed: &mut [u8],
+    ) -> Result<usize, Rejected> {
+        self.0.open(nonce(counter), ad, sealed)
+    }
+
+    /// Opens ciphertext and tag into `out` and leaves them as they are; the length of the
+    /// plaintext. Refused where `out` is too short for it. What `out` holds after a failure is
+    /// unspecified, but never plaintext.
+    #[inline]
+    pub(crate) fn open_to(
+        &self,
+        counter: u64,
+        ad: &[u8],
+        sealed: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, Rejected> {
+        self.0.open_to(nonce(counter), ad, sealed, out)
+    }
+
+    /// Gives back what memory the key can do without until its next use, which takes a little
+    /// longer. For the keys of sessions that have fallen idle.
+    pub(crate) fn rest(&mut self) {
+        self.0.rest();
+    }
+}
+
+impl fmt::Debug for AeadKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AeadKey(…)")
+    }
+}
+
+fn nonce(counter: u64) -> [u8; 12] {
+    let mut nonce = [0; 12];
+    nonce[4..].copy_from_slice(&counter.to_le_bytes());
+    nonce
+}
