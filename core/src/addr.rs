@@ -1,1 +1,283 @@
 //! Addresses: what a swarm calls its nodes.
+//!
+//! Every address has a text form that reads back as the same address.
+//!
+//! | type | text | of |
+//! |---|---|---|
+//! | [`UdpAddr`] | `1.2.3.4:5`, `[::1]:5`; reads `::1:5` too | UDP sockets |
+//! | [`MemoryAddr`] | a decimal number | the in-memory swarm |
+//! | [`PeerAddr`] | `<peer id>@<inner address>` | secured swarms |
+//! | [`At`] | `<key>://<inner address>` | several swarms as one |
+
+use crate::identity::PeerId;
+use core::error::Error;
+use core::fmt::{self, Debug, Display};
+use core::hash::Hash;
+use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+use core::num::ParseIntError;
+use core::str::FromStr;
+
+/// What a type must do to be an address; implemented by whatever does it.
+pub trait Addr: Clone + Ord + Hash + Debug + Display + FromStr<Err: Debug + Display> {}
+
+impl<T: Clone + Ord + Hash + Debug + Display + FromStr<Err: Debug + Display>> Addr for T {}
+
+/// How strangers who share a network are told apart from strangers who do not: half-open
+/// handshakes are limited by it once there are many.
+pub trait Source {
+    /// The network that this address belongs to, or `None` where addresses count one by one.
+    ///
+    /// Public IPv4 addresses belong to their /24, public IPv6 addresses to their /64.
+    fn network(&self) -> Option<u128>;
+}
+
+/// The address of a UDP socket.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UdpAddr(pub SocketAddr);
+
+impl Source for UdpAddr {
+    fn network(&self) -> Option<u128> {
+        match self.0.ip().to_canonical() {
+            IpAddr::V4(ip) => {
+                if ip.is_loopback() || ip.is_private() || ip.is_link_local() {
+                    return None;
+                }
+                Some(u128::from(u32::from(ip) >> 8) | (0xffff << 64))
+            }
+            IpAddr::V6(ip) => {
+                if ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local() {
+                    return None;
+                }
+                Some(u128::from(ip) >> 64)
+            }
+        }
+    }
+}
+
+impl From<SocketAddr> for UdpAddr {
+    fn from(addr: SocketAddr) -> Self {
+        Self(addr)
+    }
+}
+
+impl Display for UdpAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Display::fmt(&self.0, f)
+    }
+}
+
+impl Debug for UdpAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Display::fmt(&self.0, f)
+    }
+}
+
+impl FromStr for UdpAddr {
+    type Err = AddrError;
+
+    fn from_str(text: &str) -> Result<Self, AddrError> {
+        if let Ok(addr) = text.parse() {
+            return Ok(Self(addr));
+        }
+        // The unbracketed form of the Go implementation: the last colon starts the port.
+        let unbracketed = || {
+            let (ip, port) = text.rsplit_once(':')?;
+            let ip: Ipv6Addr = ip.parse().ok()?;
+            Some(Self(SocketAddr::new(IpAddr::V6(ip), decimal(port).ok()?)))
+        };
+        unbracketed().ok_or(AddrError::NotUdp)
+    }
+}
+
+/// The address of a node in an in-memory swarm: a number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemoryAddr(pub u32);
+
+impl Source for MemoryAddr {
+    fn network(&self) -> Option<u128> {
+        None
+    }
+}
+
+impl Display for MemoryAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Display::fmt(&self.0, f)
+    }
+}
+
+impl Debug for MemoryAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+impl FromStr for MemoryAddr {
+    type Err = AddrError;
+
+    fn from_str(text: &str) -> Result<Self, AddrError> {
+        decimal(text).map(Self).map_err(|_| AddrError::NotMemory)
+    }
+}
+
+/// Only what `Display` prints: no sign, no leading zeros.
+fn decimal<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, ()> {
+    let canonical = text.bytes().all(|byte| byte.is_ascii_digit())
+        && (text.len() == 1 || !text.starts_with('0'));
+    if !canonical {
+        return Err(());
+    }
+    text.parse().map_err(|_| ())
+}
+
+/// A peer of a secured swarm: who, and where.
+///
+/// That there is a value of this type proves nothing; see [`swarm`](crate::swarm).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerAddr<A> {
+    /// The id of the peer's key.
+    pub id: PeerId,
+    /// Its address in the swarm below.
+    pub addr: A,
+}
+
+impl<A: Source> Source for PeerAddr<A> {
+    fn network(&self) -> Option<u128> {
+        self.addr.network()
+    }
+}
+
+impl<A: Display> Display for PeerAddr<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.id, self.addr)
+    }
+}
+
+impl<A: Debug> Debug for PeerAddr<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{:?}", self.id, self.addr)
+    }
+}
+
+impl<A: FromStr<Err: Display>> FromStr for PeerAddr<A> {
+    type Err = PeerAddrError<A::Err>;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (id, addr) = text.split_once('@').ok_or(PeerAddrError::NoId)?;
+        Ok(Self {
+            id: id.parse().map_err(|_| PeerAddrError::BadId)?,
+            addr: addr.parse().map_err(PeerAddrError::Addr)?,
+        })
+    }
+}
+
+/// An address in one of several swarms, told apart by a key: a transport's scheme, a channel's name.
+///
+/// The key's own text must not contain `://`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct At<K, A> {
+    /// Which swarm.
+    pub key: K,
+    /// Where in it.
+    pub addr: A,
+}
+
+impl<K, A: Source> Source for At<K, A> {
+    fn network(&self) -> Option<u128> {
+        self.addr.network()
+    }
+}
+
+impl<K: Display, A: Display> Display for At<K, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.key, self.addr)
+    }
+}
+
+impl<K: Debug, A: Debug> Debug for At<K, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}://{:?}", self.key, self.addr)
+    }
+}
+
+impl<K: FromStr<Err: Display>, A: FromStr<Err: Display>> FromStr for At<K, A> {
+    type Err = AtError<K::Err, A::Err>;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (key, addr) = text.split_once("://").ok_or(AtError::NoKey)?;
+        Ok(Self {
+            key: key.parse().map_err(AtError::Key)?,
+            addr: addr.parse().map_err(AtError::Addr)?,
+        })
+    }
+}
+
+/// Why a text is not the address of a bottom swarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AddrError {
+    /// Not the address of a UDP socket.
+    NotUdp,
+    /// Not the address of a node in memory.
+    NotMemory,
+}
+
+impl Display for AddrError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotUdp => "not an ip:port such as 192.0.2.1:7000 or [2001:db8::1]:7000",
+            Self::NotMemory => "not a number from 0 to 4294967295",
+        })
+    }
+}
+
+impl Error for AddrError {}
+
+/// Why a text is not a [`PeerAddr`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PeerAddrError<E> {
+    /// There is no `@`.
+    NoId,
+    /// What stands before the `@` is not a peer id.
+    BadId,
+    /// What stands behind the `@` is not an address of the swarm below.
+    Addr(E),
+}
+
+impl<E: Display> Display for PeerAddrError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoId => f.write_str("no peer id: a secured address reads <peer id>@<address>"),
+            Self::BadId => {
+                f.write_str("what stands before the @ is not a peer id of 43 characters")
+            }
+            Self::Addr(error) => write!(f, "behind the @: {error}"),
+        }
+    }
+}
+
+impl<E: Debug + Display> Error for PeerAddrError<E> {}
+
+/// Why a text is not an [`At`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AtError<K, E> {
+    /// There is no `://`.
+    NoKey,
+    /// What stands before the `://` is not a key.
+    Key(K),
+    /// What stands behind the `://` is not an address.
+    Addr(E),
+}
+
+impl<K: Display, E: Display> Display for AtError<K, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoKey => f.write_str("no scheme: the address reads <scheme>://<address>"),
+            Self::Key(error) => write!(f, "before the ://: {error}"),
+            Self::Addr(error) => write!(f, "behind the ://: {error}"),
+        }
+    }
+}
+
+impl<K: Debug + Display, E: Debug + Display> Error for AtError<K, E> {}

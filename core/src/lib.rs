@@ -8,7 +8,34 @@ extern crate std;
 
 pub mod addr;
 pub(crate) mod crypto;
+pub mod driver;
 pub mod identity;
+pub mod join;
+pub mod layer;
+pub mod limits;
+pub mod outbox;
 pub mod p2pke;
+pub mod par;
+pub mod payload;
+pub mod port;
 pub mod seed;
+pub mod stack;
+pub mod stats;
+pub mod swarm;
 pub mod time;
+pub mod up;
+
+pub use bytes::{Bytes, BytesMut};
+
+pub use crate::addr::{Addr, At, MemoryAddr, PeerAddr, UdpAddr};
+pub use crate::driver::Node;
+pub use crate::join::Join;
+pub use crate::layer::Layer;
+pub use crate::limits::Limits;
+pub use crate::par::Par;
+pub use crate::payload::Payload;
+pub use crate::port::{Datagram, DatagramInput, DatagramPort};
+pub use crate::seed::Seed;
+pub use crate::stack::Stack;
+pub use crate::swarm::{Command, Event, Message, Swarm};
+pub use crate::time::Instant;

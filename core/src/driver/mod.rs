@@ -1,0 +1,128 @@
+//! What every driver needs and no runtime has: a node's clock, and moving messages in batches.
+//!
+//! A [`Node`] wraps a stack with the one place where the time is made monotonic. It is all that an
+//! adapter, a simulator or a loop of one's own needs to hold.
+
+use crate::layer::Layer;
+use crate::payload::Payload;
+use crate::stats::Snapshot;
+use crate::swarm::{Command, Event, Message, Swarm, TellError};
+use crate::time::Instant;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+/// A stack and its clock.
+#[derive(Clone, Debug)]
+pub struct Node<L> {
+    stack: L,
+    latest: Instant,
+}
+
+impl<L: Layer> Node<L> {
+    /// A node of this stack.
+    #[must_use]
+    pub const fn new(stack: L) -> Self {
+        Self { stack, latest: Instant::ZERO }
+    }
+
+    /// The stack, to look at.
+    #[must_use]
+    pub const fn stack(&self) -> &L {
+        &self.stack
+    }
+
+    /// The door for setters of a static stack. `handle_timeout` follows, so that they take effect.
+    pub fn with<T>(&mut self, now: Instant, set: impl FnOnce(Instant, &mut L) -> T) -> T {
+        let now = self.clamp(now);
+        set(now, &mut self.stack)
+    }
+
+    /// Hands in what arrived from below.
+    pub fn handle_input(&mut self, now: Instant, input: L::Input) {
+        let now = self.clamp(now);
+        self.stack.handle_input(now, input);
+    }
+
+    /// Hands in what the application wants.
+    pub fn handle_command(&mut self, now: Instant, command: L::Command) {
+        let now = self.clamp(now);
+        self.stack.handle_command(now, command);
+    }
+
+    /// Does what is due by `now`; nothing where nothing is.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let now = self.clamp(now);
+        if self.stack.poll_timeout().is_some_and(|due| due <= now) {
+            self.stack.handle_timeout(now);
+        }
+    }
+
+    /// The next thing to send.
+    pub fn poll_transmit(&mut self) -> Option<L::Transmit> {
+        self.stack.poll_transmit()
+    }
+
+    /// The next thing that the application is told.
+    pub fn poll_event(&mut self) -> Option<L::Event> {
+        self.stack.poll_event()
+    }
+
+    /// When `handle_timeout` is to be called next; read it after the other two have been drained.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.stack.poll_timeout()
+    }
+
+    /// Moves up to `max` things to send into `batch`, and returns whether there may be more.
+    pub fn collect(&mut self, batch: &mut Vec<L::Transmit>, max: usize) -> bool {
+        while batch.len() < max {
+            let Some(transmit) = self.stack.poll_transmit() else { return false };
+            batch.push(transmit);
+        }
+        true
+    }
+
+    /// The figures of the whole stack.
+    #[must_use]
+    pub fn stats(&self) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        self.stack.stats(&mut snapshot);
+        snapshot
+    }
+
+    fn clamp(&mut self, now: Instant) -> Instant {
+        self.latest = self.latest.max(now);
+        self.latest
+    }
+}
+
+impl<L: Swarm> Node<L> {
+    /// Sends a message; see [`Swarm::tell`].
+    ///
+    /// # Errors
+    /// The message was not accepted.
+    pub fn tell(
+        &mut self,
+        now: Instant,
+        dst: L::Addr,
+        payload: impl Into<Payload>,
+    ) -> Result<(), TellError> {
+        let now = self.clamp(now);
+        self.stack.tell(now, dst, payload.into())
+    }
+
+    /// Begins to close; see [`Command::Close`].
+    pub fn close(&mut self, now: Instant) {
+        self.handle_command(now, Command::Close);
+    }
+
+    /// The next message, with all other events before it put into `others`.
+    pub fn receive(&mut self, others: &mut VecDeque<Event<L::Addr>>) -> Option<Message<L::Addr>> {
+        loop {
+            match self.poll_event()? {
+                Event::Told(message) => return Some(message),
+                other => others.push_back(other),
+            }
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! A family of swarms as one swarm.
+//!
+//! Maps `{K: A} → At<K, A>`. What comes up from the swarm under a key comes up with that key in its
+//! addresses, and what goes down goes to the swarm that its address names.
+//!
+//! | from below | what becomes of it |
+//! |---|---|
+//! | a link | one link of all: every member's addresses, the smallest limits |
+//! | full, all of one member | its next message to each destination is held, and that destination is full |
+//! | ready, all of one member | what was held goes down, and those destinations are ready |
+//! | closed | the last member's closes the whole |
+//!
+//! Timers: none. Bounds: what the application has not taken, in an [`Up`]; one message for each
+//! destination of a full member, [`Limits::send`] bytes in all. It refuses what is sent to a member that
+//! it has not heard of (a member is known from its first link on) or that has closed.
+
+use crate::addr::{Addr, At};
+use crate::layer::Layer;
+use crate::limits::Limits;
+use crate::outbox::OVERHEAD;
+use crate::stats::StatsSink;
+use crate::swarm::{Command, Event, Link, Scope, Swarm, Undeliverable};
+use crate::time::Instant;
+use crate::up::Up;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Several swarms over `A`, each under a key, as one swarm over `At<K, A>`.
+#[derive(Clone, Debug)]
+pub struct Join<K, A> {
+    up: Up<At<K, A>>,
+    down: VecDeque<(K, Command<A>)>,
+    members: BTreeMap<K, Member<A>>,
+    held_bytes: usize,
+    held_max: usize,
+    closing: bool,
+    refused: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Member<A> {
+    link: Link<A>,
+    full: bool,
+    closed: bool,
+    held: VecDeque<Command<A>>,
+    // Destinations told full because all of the member is.
+    told: BTreeSet<A>,
+}
+
+impl<K: Addr, A: Addr> Join<K, A> {
+    /// No members yet; they make themselves known by their links.
+    #[must_use]
+    pub const fn new(limits: &Limits) -> Self {
+        Self {
+            up: Up::new(limits),
+            down: VecDeque::new(),
+            members: BTreeMap::new(),
+            held_bytes: 0,
+            held_max: limits.send,
+            closing: false,
+            refused: 0,
+        }
+    }
+
+    /// Forgets a member that was taken out below; what was held for it is undelivered.
+    pub fn remove(&mut self, key: &K) {
+        let Some(member) = self.members.remove(key) else { return };
+        for command in member.held {
+            self.held_bytes = self.held_bytes.saturating_sub(weight(&command));
+            self.refuse(key, command, Undeliverable::Unreachable);
+        }
+        self.ready(key, member.told);
+        self.relink();
+        self.close_when_all_did();
+    }
+
+    fn relink(&mut self) {
+        let mut all = Link::unknown();
+        let least = |of: fn(&Link<A>) -> usize| {
+            self.members.values().map(|member| of(&member.link)).min().unwrap_or(0)
+        };
+        all.unit = least(|link| link.unit);
+        all.tell_max = least(|link| link.tell_max);
+        all.ask_max = least(|link| link.ask_max);
+        for (key, member) in &self.members {
+            let addrs = member.link.local.iter().cloned();
+            all.local.extend(addrs.map(|addr| At { key: key.clone(), addr }));
+        }
+        self.up.push(Event::Link(all));
+    }
+
+    fn close_when_all_did(&mut self) {
+        if self.closing && self.members.values().all(|member| member.closed) {
+            self.up.push(Event::Closed);
+        }
+    }
+
+    fn refuse(&mut self, key: &K, command: Command<A>, why: Undeliverable) {
+        self.refused += 1;
+        let event = command.refuse(why);
+        if let Some(event) = event.and_then(|event| event.try_map(|addr| Some(at(key, addr)))) {
+            self.up.push(event);
+        }
+    }
+
+    fn ready(&mut self, key: &K, dsts: BTreeSet<A>) {
+        for addr in dsts {
+            self.up.push(Event::Ready { scope: Scope::To(at(key, addr)) });
+        }
+    }
+
+    /// Sends a command down to one member, or holds it while all of the member is full.
+    fn route(&mut self, key: K, command: Command<A>) {
+        let Some(member) = self.members.get_mut(&key).filter(|member| !member.closed) else {
+            return self.refuse(&key, command, Undeliverable::Unreachable);
+        };
+        if !member.full {
+            self.down.push_back((key, command));
+            return;
+        }
+        let weight = weight(&command);
+        if self.held_bytes.saturating_add(weight) > self.held_max {
+            return self.refuse(&key, command, Undeliverable::Full);
+        }
+        self.held_bytes += weight;
+        let dst = command.dst().cloned();
+        member.held.push_back(command);
+        if let Some(dst) = dst
+            && member.told.insert(dst.clone())
+        {
+            self.up.push(Event::Full { scope: Scope::To(at(&key, dst)) });
+        }
+    }
+
+    fn gate(&mut self, key: &K, full: bool) {
+        let Some(member) = self.members.get_mut(key) else { return };
+        member.full = full;
+        if full {
+            return;
+        }
+        let told = core::mem::take(&mut member.told);
+        for command in core::mem::take(&mut member.held) {
+            self.held_bytes = self.held_bytes.saturating_sub(weight(&command));
+            self.down.push_back((key.clone(), command));
+        }
+        self.ready(key, told);
+    }
+}
+
+fn at<K: Clone, A>(key: &K, addr: A) -> At<K, A> {
+    At { key: key.clone(), addr }
+}
+
+fn weight<A>(command: &Command<A>) -> usize {
+    let payload = match command {
+        Command::Tell { payload, .. }
+        | Command::Ask { payload, .. }
+        | Command::Answer { result: Ok(payload), .. } => payload.len(),
+        Command::Answer { result: Err(refusal), .. } => refusal.detail.len(),
+        Command::Cancel { .. }
+        | Command::Identify { .. }
+        | Command::Disconnect { .. }
+        | Command::Set(_)
+        | Command::Close => 0,
+    };
+    payload.saturating_add(OVERHEAD)
+}
+
+impl<K: Addr, A: Addr> Layer for Join<K, A> {
+    type Input = (K, Event<A>);
+    type Transmit = (K, Command<A>);
+    type Command = Command<At<K, A>>;
+    type Event = Event<At<K, A>>;
+
+    fn handle_input(&mut self, _now: Instant, (key, event): Self::Input) {
+        match event {
+            Event::Link(link) => {
+                match self.members.get_mut(&key) {
+                    Some(member) => member.link = link,
+                    None => {
+                        let (held, told) = (VecDeque::new(), BTreeSet::new());
+                        let member = Member { link, full: false, closed: false, held, told };
+                        self.members.insert(key.clone(), member);
+                        if self.closing {
+                            self.down.push_back((key, Command::Close));
+                        }
+                    }
+                }
+                self.relink();
+            }
+            Event::Full { scope: Scope::All } => self.gate(&key, true),
+            Event::Ready { scope: Scope::All } => self.gate(&key, false),
+            Event::Closed => {
+                if let Some(member) = self.members.get_mut(&key) {
+                    member.closed = true;
+                }
+                self.close_when_all_did();
+            }
+            other => {
+                if let Some(event) = other.try_map(|addr| Some(at(&key, addr))) {
+                    self.up.push(event);
+                }
+            }
+        }
+    }
+
+    fn handle_command(&mut self, _now: Instant, command: Self::Command) {
+        match command {
+            Command::Close => {
+                self.closing = true;
+                for key in self.members.keys() {
+                    self.down.push_back((key.clone(), Command::Close));
+                }
+                self.close_when_all_did();
+            }
+            Command::Set(setting) => {
+                for key in self.members.keys() {
+                    self.down.push_back((key.clone(), Command::Set(setting.clone())));
+                }
+            }
+            addressed => {
+                let Some(key) = addressed.dst().map(|dst| dst.key.clone()) else { return };
+                if let Ok(command) = addressed.try_map(|dst| Ok::<A, _>(dst.addr)) {
+                    self.route(key, command);
+                }
+            }
+        }
+    }
+
+    fn handle_timeout(&mut self, _now: Instant) {}
+
+    fn poll_transmit(&mut self) -> Option<Self::Transmit> {
+        self.down.pop_front()
+    }
+
+    fn poll_event(&mut self) -> Option<Self::Event> {
+        self.up.pop()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+
+    fn stats(&self, sink: &mut dyn StatsSink) {
+        sink.enter(format_args!("join"));
+        sink.counter("refused", self.refused);
+        sink.gauge("members", self.members.len() as u64);
+        sink.gauge("held_bytes", self.held_bytes as u64);
+        sink.gauge("closing", u64::from(self.closing));
+        self.up.stats(sink);
+        sink.leave();
+    }
+}
+
+impl<K: Addr, A: Addr> Swarm for Join<K, A> {
+    type Addr = At<K, A>;
+
+    fn link(&self) -> &Link<Self::Addr> {
+        self.up.link()
+    }
+
+    fn mtu_to(&self, dst: &Self::Addr) -> usize {
+        let member = self.members.get(&dst.key);
+        member.map_or(0, |member| member.link.tell_max.max(self.up.mtu_to(dst)))
+    }
+
+    fn is_full(&self, dst: &Self::Addr) -> bool {
+        self.up.is_full(dst)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closing
+    }
+}

@@ -1,0 +1,56 @@
+//! Every bound in one value.
+
+/// The bounds of a stack. Each layer takes what concerns it; all have defaults that suit a server.
+///
+/// ```
+/// let mut limits = tellask::Limits::default();
+/// limits.peers = 100;
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Established peers of one secure swarm. A new one beyond that takes the place of the one that
+    /// was idle for longest, or is refused where none is idle.
+    pub peers: usize,
+    /// Half-open handshakes that strangers began, in all.
+    pub half_open: usize,
+    /// Half-open handshakes from one network, once `half_open` is half used.
+    pub half_open_per_network: usize,
+    /// Handshakes of our own in flight, in all.
+    pub dialling: usize,
+    /// Signature checks for strangers in one second; as many may come in one burst.
+    pub signature_checks_per_second: u32,
+    /// Keys whose last timestamp is remembered after their channel is gone.
+    pub timestamp_floors: usize,
+    /// Bytes of messages that wait for one peer's handshake.
+    pub waiting_per_peer: usize,
+    /// Bytes of messages that wait for handshakes, in all.
+    pub waiting: usize,
+    /// Mark in bytes of the messages that one layer holds for one destination.
+    pub send_per_peer: usize,
+    /// Mark in bytes of the messages that one layer holds on their way down, in all.
+    pub send: usize,
+    /// Bytes of messages on their way up that the application has not taken. The newest is dropped.
+    pub receive: usize,
+    /// Destinations whose larger path MTU is remembered.
+    pub path_mtus: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            peers: 65_536,
+            half_open: 1_024,
+            half_open_per_network: 4,
+            dialling: 4_096,
+            signature_checks_per_second: 4_096,
+            timestamp_floors: 65_536,
+            waiting_per_peer: 64 * 1_024,
+            waiting: 4 * 1_024 * 1_024,
+            send_per_peer: 256 * 1_024,
+            send: 1_024 * 1_024,
+            receive: 4 * 1_024 * 1_024,
+            path_mtus: 4_096,
+        }
+    }
+}

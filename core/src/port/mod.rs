@@ -1,0 +1,4 @@
+//! Bottom ports: where a stack meets its driver.
+mod datagram;
+
+pub use datagram::{Datagram, DatagramInput, DatagramPort};

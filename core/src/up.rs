@@ -1,0 +1,222 @@
+//! The upper side of a swarm layer: the queue of events, the cached link, and the gates.
+//!
+//! Bounds: messages and notices that nobody takes are held up to [`Limits::receive`] bytes, with
+//! [`OVERHEAD`] added each; then the newest are dropped and counted. What somebody waits for (an
+//! answer, an identification) and edges (full, ready, link, closed) are never dropped: the former are bounded by
+//! what was asked for, the latter cancel each other out while nobody takes them.
+//!
+//! A message is a slice of the buffer it was received in. Once [`DEEP`] of them wait here, further
+//! ones are copied out, so that small messages cannot pin large buffers.
+
+use crate::limits::Limits;
+use crate::outbox::OVERHEAD;
+use crate::stats::StatsSink;
+use crate::swarm::{Event, Link, Scope};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use bytes::BytesMut;
+
+/// Events that may wait as slices of larger buffers.
+pub const DEEP: usize = 64;
+
+/// What a swarm layer keeps for its upper side.
+#[derive(Clone, Debug)]
+pub struct Up<A> {
+    events: VecDeque<Event<A>>,
+    bytes: usize,
+    limit: usize,
+    dropped: u64,
+    // Edges nobody has taken yet: true for full.
+    edges: BTreeMap<Scope<A>, bool>,
+    full: BTreeSet<Scope<A>>,
+    link: Link<A>,
+    link_changed: bool,
+    paths: BTreeMap<A, Path>,
+    paths_max: usize,
+    closed: bool,
+    closed_told: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Path {
+    unit: usize,
+    tell_max: usize,
+}
+
+impl<A: Clone + Ord> Up<A> {
+    /// An empty one within these limits.
+    #[must_use]
+    pub const fn new(limits: &Limits) -> Self {
+        Self {
+            events: VecDeque::new(),
+            bytes: 0,
+            limit: limits.receive,
+            dropped: 0,
+            edges: BTreeMap::new(),
+            full: BTreeSet::new(),
+            link: Link::unknown(),
+            link_changed: false,
+            paths: BTreeMap::new(),
+            paths_max: limits.path_mtus,
+            closed: false,
+            closed_told: false,
+        }
+    }
+
+    /// Queues an event for above, and caches what [`Swarm`](crate::swarm::Swarm) is asked for.
+    pub fn push(&mut self, event: Event<A>) {
+        match event {
+            Event::Told(mut message) => {
+                if self.admit(message.payload.len()) {
+                    if self.events.len() >= DEEP {
+                        message.payload = BytesMut::from(&message.payload[..]);
+                    }
+                    self.events.push_back(Event::Told(message));
+                }
+            }
+            Event::Asked { token, message, deadline } => {
+                if self.admit(message.payload.len()) {
+                    self.events.push_back(Event::Asked { token, message, deadline });
+                }
+            }
+            notice @ (Event::PeerUp { .. }
+            | Event::PeerDown { .. }
+            | Event::Withdrawn { .. }
+            | Event::Undelivered { .. }) => {
+                if self.admit(0) {
+                    self.events.push_back(notice);
+                }
+            }
+            awaited @ (Event::Answered { .. } | Event::Identified { .. }) => {
+                self.bytes = self.bytes.saturating_add(weight(&awaited));
+                self.events.push_back(awaited);
+            }
+            Event::PathMtu { dst, unit, tell_max } => self.path_mtu(dst, unit, tell_max),
+            Event::Full { scope } => self.edge(scope, true),
+            Event::Ready { scope } => self.edge(scope, false),
+            Event::Link(link) => {
+                self.link = link;
+                self.link_changed = true;
+            }
+            Event::Closed => self.closed = true,
+        }
+    }
+
+    /// The next event: the link and edges first, `Closed` last.
+    pub fn pop(&mut self) -> Option<Event<A>> {
+        if self.link_changed {
+            self.link_changed = false;
+            return Some(Event::Link(self.link.clone()));
+        }
+        if let Some((scope, full)) = self.edges.pop_first() {
+            return Some(if full { Event::Full { scope } } else { Event::Ready { scope } });
+        }
+        if let Some(event) = self.events.pop_front() {
+            self.bytes = self.bytes.saturating_sub(weight(&event));
+            return Some(event);
+        }
+        if self.closed && !self.closed_told {
+            self.closed_told = true;
+            return Some(Event::Closed);
+        }
+        None
+    }
+
+    /// The last link.
+    #[must_use]
+    pub const fn link(&self) -> &Link<A> {
+        &self.link
+    }
+
+    /// The largest tell to `dst`, in bytes.
+    #[must_use]
+    pub fn mtu_to(&self, dst: &A) -> usize {
+        let floor = self.link.tell_max;
+        if self.paths.is_empty() {
+            return floor;
+        }
+        self.paths.get(dst).map_or(floor, |path| path.tell_max.max(floor))
+    }
+
+    /// The largest message to `dst` that stays one datagram, in bytes.
+    #[must_use]
+    pub fn unit_to(&self, dst: &A) -> usize {
+        self.paths.get(dst).map_or(self.link.unit, |path| path.unit.max(self.link.unit))
+    }
+
+    /// Whether `dst` was told full.
+    #[must_use]
+    pub fn is_full(&self, dst: &A) -> bool {
+        !self.full.is_empty()
+            && (self.full.contains(&Scope::All) || self.full.contains(&Scope::To(dst.clone())))
+    }
+
+    /// Whether `Closed` was pushed.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Writes the queue's figures into the section of the layer that owns it.
+    pub fn stats(&self, sink: &mut dyn StatsSink) {
+        sink.counter("received_but_dropped", self.dropped);
+        sink.gauge("receive_bytes", self.bytes as u64);
+        sink.gauge("receive_events", self.events.len() as u64);
+    }
+
+    fn admit(&mut self, len: usize) -> bool {
+        let weight = len.saturating_add(OVERHEAD);
+        let fits = self.bytes.saturating_add(weight) <= self.limit;
+        if fits {
+            self.bytes += weight;
+        } else {
+            self.dropped = self.dropped.saturating_add(1);
+        }
+        fits
+    }
+
+    fn edge(&mut self, scope: Scope<A>, full: bool) {
+        let was = self.full.contains(&scope);
+        if was == full {
+            return;
+        }
+        if full {
+            self.full.insert(scope.clone());
+        } else {
+            self.full.remove(&scope);
+        }
+        // The opposite edge, if nobody has taken it, is undone; else this one is news.
+        if self.edges.remove(&scope).is_none() {
+            self.edges.insert(scope, full);
+        }
+    }
+
+    fn path_mtu(&mut self, dst: A, unit: usize, tell_max: usize) {
+        if self.paths.len() >= self.paths_max && !self.paths.contains_key(&dst) {
+            // Not to know of a larger MTU is safe: the floor works towards everybody.
+            return;
+        }
+        self.paths.insert(dst.clone(), Path { unit, tell_max });
+        if self.admit(0) {
+            self.events.push_back(Event::PathMtu { dst, unit, tell_max });
+        }
+    }
+}
+
+fn weight<A>(event: &Event<A>) -> usize {
+    let payload = match event {
+        Event::Told(message) | Event::Asked { message, .. } => message.payload.len(),
+        Event::Answered { result: Ok(payload), .. } => payload.len(),
+        Event::Answered { .. }
+        | Event::Identified { .. }
+        | Event::PeerUp { .. }
+        | Event::PeerDown { .. }
+        | Event::Withdrawn { .. }
+        | Event::Undelivered { .. }
+        | Event::Link(_)
+        | Event::Full { .. }
+        | Event::Ready { .. }
+        | Event::PathMtu { .. }
+        | Event::Closed => 0,
+    };
+    payload.saturating_add(OVERHEAD)
+}
