@@ -1,3 +1,5 @@
+mod formats;
+
 use super::*;
 use crate::seed::Seed;
 use alloc::{format, string::ToString as _, vec::Vec};
