@@ -11,6 +11,8 @@
 //! other algorithms, ids of another length, with other characters or with spare bits set, and
 //! signatures that are not strictly valid (small-order keys and nonces, S not reduced).
 
+#[cfg(feature = "std")]
+pub mod file;
 mod format;
 mod key;
 mod peer_id;

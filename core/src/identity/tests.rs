@@ -1,3 +1,5 @@
+#[cfg(feature = "std")]
+mod files;
 mod formats;
 
 use super::*;
