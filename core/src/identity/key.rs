@@ -1,6 +1,6 @@
 //! The two halves of a key.
 
-use super::PeerId;
+use super::{KeyError, PeerId};
 use crate::{
     crypto::{self, SigningKey},
     seed::Rng,
@@ -152,23 +152,3 @@ impl fmt::Display for BadSignature {
 }
 
 impl core::error::Error for BadSignature {}
-
-/// Why bytes are no key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum KeyError {
-    /// Not the DER SubjectPublicKeyInfo of an Ed25519 key.
-    NotSpki,
-}
-
-impl fmt::Display for KeyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotSpki => f.write_str(
-                "not an ed25519 public key: its SubjectPublicKeyInfo is 44 bytes of DER, algorithm 1.3.101.112",
-            ),
-        }
-    }
-}
-
-impl core::error::Error for KeyError {}

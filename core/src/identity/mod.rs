@@ -11,10 +11,14 @@
 //! other algorithms, ids of another length, with other characters or with spare bits set, and
 //! signatures that are not strictly valid (small-order keys and nonces, S not reduced).
 
+#[cfg(feature = "std")]
+pub mod file;
+mod format;
 mod key;
 mod peer_id;
 #[cfg(test)]
 mod tests;
 
-pub use key::{BadSignature, KeyError, PublicKey, SecretKey};
+pub use format::{KeyError, KeyFormat, UnknownKeyFormat, WriteKeyError};
+pub use key::{BadSignature, PublicKey, SecretKey};
 pub use peer_id::{ParsePeerIdError, PeerId};

@@ -1,3 +1,7 @@
+#[cfg(feature = "std")]
+mod files;
+mod formats;
+
 use super::*;
 use crate::seed::Seed;
 use alloc::{format, string::ToString as _, vec::Vec};
