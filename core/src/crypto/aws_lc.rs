@@ -60,18 +60,17 @@ impl Cipher {
     ) -> Result<usize, Rejected> {
         let (text, tag) = sealed.split_last_chunk::<TAG_LEN>().ok_or(Rejected)?;
         let out = out.get_mut(..text.len()).ok_or(Rejected)?;
-        let opened = self.context().open_separate_gather(
-            Nonce::assume_unique_for_key(nonce),
-            Aad::from(ad),
-            text,
-            tag,
-            out,
-        );
-        if opened.is_err() {
-            out.fill(0);
-            return Err(Rejected);
-        }
-        Ok(text.len())
+        // On failure the library fills `out` with zeroes.
+        self.context()
+            .open_separate_gather(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(ad),
+                text,
+                tag,
+                out,
+            )
+            .map(|()| text.len())
+            .map_err(|_| Rejected)
     }
 
     /// Gives back what memory the key can do without until its next use: the cipher's state on
@@ -188,7 +187,7 @@ impl fmt::Debug for SigningKey {
 /// The library checks S and the equation, and compares R as bytes, so that of its encodings
 /// only the canonical one can pass. Small order is refused here, by the encoding, sign bit
 /// aside: the y coordinates of the eight points, and for the key also the two of them that have
-/// a second, non-canonical encoding.
+/// a second, non-canonical encoding, which the library reads on some processors only.
 pub(crate) fn verify(
     public: &[u8; 32],
     message: &[u8],
@@ -201,7 +200,7 @@ pub(crate) fn verify(
     ED25519.verify_sig(public, message, signature).map_err(|_| Rejected)
 }
 
-fn has_small_order(encoded: &[u8; 32]) -> bool {
+pub(super) fn has_small_order(encoded: &[u8; 32]) -> bool {
     let mut y = *encoded;
     y[31] &= 0x7f;
     SMALL_ORDER.contains(&y)

@@ -2,7 +2,7 @@
 
 use blake2b_simd::{BLOCKBYTES, Params, State};
 use shake::{ExtendableOutput as _, Shake256};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
 /// BLAKE2b with 64 bytes of output over the concatenation of `parts` (RFC 7693, unkeyed).
 pub(crate) fn blake2b_512(parts: &[&[u8]]) -> [u8; 64] {
@@ -56,32 +56,51 @@ pub(crate) fn shake256_32(input: &[u8]) -> [u8; 32] {
 
 /// HMAC with both key blocks absorbed, so that two codes under one key cost one key schedule.
 struct Hmac {
-    inner: State,
-    outer: State,
+    inner: Keyed,
+    outer: Keyed,
 }
 
 impl Hmac {
     fn new(key: &[u8]) -> Self {
         let mut block = Zeroizing::new([0; BLOCKBYTES]);
         if key.len() > BLOCKBYTES {
-            let mut hashed = blake2b_512(&[key]);
-            block[..64].copy_from_slice(&hashed);
-            hashed.zeroize();
+            let hashed = Zeroizing::new(blake2b_512(&[key]));
+            block[..64].copy_from_slice(&*hashed);
         } else {
             block[..key.len()].copy_from_slice(key);
         }
         let pad = |byte: u8| {
             let padded = Zeroizing::new(block.map(|b| b ^ byte));
-            let mut state = State::new();
-            state.update(&*padded);
-            state
+            Keyed(absorb(State::new(), &[&*padded]))
         };
         Self { inner: pad(0x36), outer: pad(0x5c) }
     }
 
     fn mac(&self, parts: &[&[u8]]) -> [u8; 64] {
-        let inner = absorb(self.inner.clone(), parts).finalize();
-        *absorb(self.outer.clone(), &[inner.as_bytes()]).finalize().as_array()
+        let inner = Zeroizing::new(self.inner.digest(parts));
+        self.outer.digest(&[&*inner])
+    }
+}
+
+/// A hash state that has absorbed a key. Overwritten on drop.
+struct Keyed(State);
+
+impl Keyed {
+    fn digest(&self, parts: &[&[u8]]) -> [u8; 64] {
+        let mut copy = Self(self.0.clone());
+        for part in parts {
+            copy.0.update(part);
+        }
+        *copy.0.finalize().as_array()
+    }
+}
+
+impl Drop for Keyed {
+    fn drop(&mut self) {
+        // The library has no way to wipe a state; the black box keeps this store from being
+        // found useless.
+        self.0 = State::new();
+        core::hint::black_box(&mut self.0);
     }
 }
 

@@ -34,7 +34,7 @@ use aws_lc as backend;
 use portable as backend;
 
 pub(crate) use backend::{Ephemeral, SigningKey, verify, x25519, x25519_public};
-pub(crate) use hash::{blake2b_256, blake2b_512, blake2xb_64, hkdf2, hmac_blake2b, shake256_32};
+pub(crate) use hash::{blake2b_256, blake2b_512, blake2xb_64, hkdf2, shake256_32};
 
 /// Bytes that an [`AeadKey`] adds to what it seals.
 pub(crate) const TAG_LEN: usize = 16;

@@ -1,4 +1,4 @@
-use super::*;
+use super::{hash::hmac_blake2b, *};
 use alloc::{format, vec::Vec};
 
 fn hex(text: &str) -> Vec<u8> {

@@ -169,15 +169,15 @@ impl fmt::Display for LoadKeyError {
         match self {
             Self::Read { path, kind } => {
                 let path = path.display();
-                match kind {
-                    ErrorKind::NotFound => {
-                        write!(f, "there is no key file {path}, make one or give another path")
-                    }
-                    ErrorKind::PermissionDenied => write!(
+                if *kind == ErrorKind::NotFound {
+                    write!(f, "there is no key file {path}, make one or give another path")
+                } else if *kind == ErrorKind::PermissionDenied {
+                    write!(
                         f,
                         "the key file {path} may not be read by this user, run as its owner or give another path"
-                    ),
-                    kind => write!(f, "the key file {path} cannot be read: {kind}"),
+                    )
+                } else {
+                    write!(f, "the key file {path} cannot be read: {kind}")
                 }
             }
             Self::NotAFile(path) => {
@@ -238,9 +238,10 @@ pub enum CreateKeyError {
 impl CreateKeyError {
     fn failed(path: &Path, kind: ErrorKind) -> Self {
         let path = path.to_owned();
-        match kind {
-            ErrorKind::AlreadyExists => Self::Exists(path),
-            kind => Self::Write { path, kind },
+        if kind == ErrorKind::AlreadyExists {
+            Self::Exists(path)
+        } else {
+            Self::Write { path, kind }
         }
     }
 }

@@ -4,7 +4,11 @@ mod formats;
 
 use super::*;
 use crate::seed::Seed;
-use alloc::{format, string::ToString as _, vec::Vec};
+use alloc::{
+    format,
+    string::{String, ToString as _},
+    vec::Vec,
+};
 use proptest::prelude::*;
 
 fn hex(text: &str) -> Vec<u8> {
@@ -151,7 +155,7 @@ fn spare_bits_in_the_last_character_are_refused() {
     let head = "-".repeat(42);
     let ends: Vec<char> =
         all.into_iter().filter(|end| format!("{head}{end}").parse::<PeerId>().is_ok()).collect();
-    assert_eq!(ends.iter().collect::<alloc::string::String>(), "-37BFJNRVZcgkosw");
+    assert_eq!(ends.iter().collect::<String>(), "-37BFJNRVZcgkosw");
     assert_eq!(format!("{head}0").parse::<PeerId>(), Err(ParsePeerIdError::SpareBits));
 }
 

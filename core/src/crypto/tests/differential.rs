@@ -160,6 +160,20 @@ fn both_refuse_s_that_is_not_reduced() {
 }
 
 #[test]
+fn every_encoding_of_small_order_is_in_the_table_and_no_other() {
+    // The library itself reads non-canonical encodings on some processors only, so the
+    // signatures below cannot show that the table has them.
+    for encoding in small_order_encodings() {
+        assert!(aws_lc::has_small_order(&encoding), "{encoding:02x?}");
+    }
+    let mut rng = rng("large order");
+    for _ in 0..1_000 {
+        let encoding = portable::SigningKey::from_seed(&rng.bytes()).public();
+        assert!(!aws_lc::has_small_order(&encoding), "{encoding:02x?}");
+    }
+}
+
+#[test]
 fn both_refuse_keys_of_small_order_where_the_equation_holds() {
     let mut rng = rng("small keys");
     for public in small_order_encodings() {

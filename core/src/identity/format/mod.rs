@@ -135,17 +135,17 @@ impl SecretKey {
 
 impl PublicKey {
     /// Reads a public key from the content of a file: PEM `PUBLIC KEY`, or a line
-    /// `ssh-ed25519 AAAA… comment`.
+    /// `ssh-ed25519 AAAA… comment`. Bare DER is not read, because it may be a go-p2p secret key;
+    /// whoever knows that it is not has [`PublicKey::from_spki`].
     ///
     /// # Errors
-    /// [`KeyError`]; also where the content is a secret key.
+    /// [`KeyError`]; also where the content is, or may be, a secret key.
     pub fn read(content: &[u8]) -> Result<Self, KeyError> {
         match Seen::of(content) {
             Seen::Public => public::read_pem(content.trim_ascii()),
             Seen::SshPublic => public::read_ssh(content.trim_ascii()),
             Seen::Pkcs8 | Seen::EncryptedPkcs8 | Seen::OpenSsh => Err(KeyError::SecretGiven),
-            Seen::SpkiShaped => Self::from_spki(content),
-            seen @ (Seen::OtherAlgorithm | Seen::Nothing) => Err(seen.refusal()),
+            seen @ (Seen::SpkiShaped | Seen::OtherAlgorithm | Seen::Nothing) => Err(seen.refusal()),
         }
     }
 }
@@ -268,7 +268,8 @@ impl fmt::Display for KeyError {
                  a public key with -----BEGIN PUBLIC KEY----- or ssh-ed25519",
             ),
             Self::PublicOrGoP2p => f.write_str(
-                "this is either a public key or a secret key of go-p2p, which look the same; if it is the latter, name the format go-p2p",
+                "this is either a public key or a secret key of go-p2p, which look the same: to use a secret key, name the format go-p2p; \
+                 a public key, give as PEM or as an ssh-ed25519 line",
             ),
             Self::PublicGiven => {
                 f.write_str("this is a public key, give the secret key that belongs to it")

@@ -42,10 +42,8 @@ pub(super) fn read(pem: &[u8], passphrase: Option<&[u8]>) -> Result<SecretKey, K
             return Err(KeyError::OtherAlgorithm);
         }
         let passphrase = passphrase.ok_or(KeyError::PassphraseNeeded)?;
-        file = file.decrypt(passphrase).map_err(|error| match error {
-            Error::Encoding(_) | Error::AlgorithmUnsupported { .. } => refusal(error),
-            _ => KeyError::WrongPassphrase,
-        })?;
+        // Behind a wrong passphrase is noise, which fails in whichever check comes first.
+        file = file.decrypt(passphrase).map_err(|_| KeyError::WrongPassphrase)?;
     }
     let KeypairData::Ed25519(pair) = file.key_data() else {
         return Err(KeyError::OtherAlgorithm);
@@ -79,9 +77,11 @@ pub(super) fn write(
 }
 
 fn refusal(error: Error) -> KeyError {
-    match error {
-        Error::AlgorithmUnknown | Error::AlgorithmUnsupported { .. } => KeyError::OtherAlgorithm,
-        Error::PublicKey => KeyError::HalvesDiffer,
-        _ => MALFORMED,
+    if matches!(error, Error::AlgorithmUnknown | Error::AlgorithmUnsupported { .. }) {
+        KeyError::OtherAlgorithm
+    } else if matches!(error, Error::PublicKey) {
+        KeyError::HalvesDiffer
+    } else {
+        MALFORMED
     }
 }

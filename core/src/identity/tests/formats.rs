@@ -129,6 +129,7 @@ fn the_key_file_of_go_p2p_is_read_only_where_it_is_named() {
     for (seed, ..) in RECORDED {
         let file = hex(&format!("302a300506032b6570032100{seed}"));
         assert_eq!(refused(read(&file)), KeyError::PublicOrGoP2p);
+        assert_eq!(PublicKey::read(&file), Err(KeyError::PublicOrGoP2p));
         for asked in [KeyFormat::Pkcs8, KeyFormat::OpenSsh] {
             let error = refused(SecretKey::read(&file, Some(asked), None));
             assert_eq!(error, KeyError::PublicOrGoP2p);
