@@ -18,3 +18,6 @@ pub use layer::P2pke;
 #[doc(hidden)]
 pub use presign::presignature;
 pub use tai64n::Tai64n;
+
+#[cfg(test)]
+mod tests;

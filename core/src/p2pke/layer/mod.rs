@@ -29,6 +29,8 @@ mod outgoing;
 mod peers;
 mod settle;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use self::counters::Counters;
 use self::gatekeeper::Local;
