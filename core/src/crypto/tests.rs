@@ -347,3 +347,6 @@ macro_rules! backend_tests {
 backend_tests!(portable);
 #[cfg(feature = "aws-lc")]
 backend_tests!(aws_lc);
+
+#[cfg(feature = "aws-lc")]
+mod differential;
