@@ -15,8 +15,6 @@ use alloc::vec::Vec;
 
 /// The only version there is.
 pub(crate) const VERSION: u64 = 1;
-/// Bytes of an Ed25519 key as SPKI.
-pub(crate) const SPKI_LEN: usize = 44;
 /// Bytes of an Ed25519 signature.
 pub(crate) const SIG_LEN: usize = 64;
 

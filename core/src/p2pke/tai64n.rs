@@ -55,6 +55,8 @@ pub struct Tai64n {
 }
 
 impl Tai64n {
+    /// The first label there is.
+    pub const MIN: Self = Self { label: 0, nanos: 0 };
     /// Bytes of a label on the wire.
     pub const LEN: usize = 12;
 
