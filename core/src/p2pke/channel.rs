@@ -610,6 +610,16 @@ impl Channel {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn spend(&mut self, next: u32) {
+        self.current.as_mut().expect("a session to spend counters of").spend(next);
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn latest(&self) -> Tai64n {
+        self.latest
+    }
+
     fn transmit(&mut self, message: Bytes) {
         if self.outbox.len() < OUTBOX {
             self.outbox.push_back(message);

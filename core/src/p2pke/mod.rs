@@ -5,7 +5,6 @@
 //! bytes, without addresses, and usable by itself.
 
 pub mod channel;
-pub mod layer;
 pub mod noise;
 mod presign;
 #[doc(hidden)]
@@ -13,11 +12,9 @@ pub mod proto;
 mod replay;
 pub mod session;
 mod tai64n;
+#[cfg(test)]
+mod tests;
 
-pub use layer::P2pke;
 #[doc(hidden)]
 pub use presign::presignature;
 pub use tai64n::Tai64n;
-
-#[cfg(test)]
-mod tests;

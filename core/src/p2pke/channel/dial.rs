@@ -98,7 +98,7 @@ impl Dial {
 
 impl Channel {
     /// Begins a handshake of ours.
-    pub(super) fn begin(&mut self, cx: &mut Context<'_>, now: Instant) {
+    pub(in crate::p2pke) fn begin(&mut self, cx: &mut Context<'_>, now: Instant) {
         let stage = self.hello(cx, now);
         self.dial = Some(Box::new(Dial::new(stage, cx, now)));
         self.reschedule(cx.timing);
