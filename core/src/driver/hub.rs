@@ -346,7 +346,7 @@ impl<L: Swarm> Hub<L> {
         id: ListenerId,
         cx: &Context<'_>,
     ) -> Poll<Option<Notice<L::Addr>>> {
-        self.listeners.poll(id, self.stage >= Stage::Closed, cx)
+        self.listeners.poll(id, self.stage == Stage::Ended, cx)
     }
 
     /// The listener is gone.
