@@ -132,6 +132,12 @@ impl<A: Addr + Source> P2pke<A> {
         self.local.key.id()
     }
 
+    /// Half-open handshakes that strangers began.
+    #[must_use]
+    pub fn half_open(&self) -> usize {
+        self.half_open.len()
+    }
+
     /// The channel to a peer, to look at.
     #[must_use]
     pub fn channel(&self, peer: &PeerAddr<A>) -> Option<&Channel> {
