@@ -7,13 +7,18 @@ use crate::socket::Socket;
 use std::fmt;
 use std::io;
 use std::time::SystemTime;
+use tellask::addr::Source;
 use tellask::driver::RUN_MAX;
+use tellask::identity::SecretKey;
+use tellask::p2pke::P2pke;
 use tellask::swarm::{Accept, BoxSwarm};
 use tellask::time::Anchor;
-use tellask::{Addr, Datagram, DatagramInput, DatagramPort, Instant, Limits, Seed, UdpAddr};
+use tellask::{
+    Addr, Datagram, DatagramInput, DatagramPort, Instant, Limits, PeerAddr, Seed, Stack, UdpAddr,
+};
 
 /// A stack over a UDP socket, chosen at run time.
-pub(crate) type Stack<A> = BoxSwarm<DatagramInput<UdpAddr>, Datagram<UdpAddr>, A>;
+pub type UdpStack<A> = BoxSwarm<DatagramInput<UdpAddr>, Datagram<UdpAddr>, A>;
 
 /// The largest datagram that works towards everybody: what IPv6 guarantees (RFC 8200, section 5),
 /// less the headers of IPv6 and UDP.
@@ -35,6 +40,7 @@ pub fn udp(addr: UdpAddr) -> Builder<UdpAddr> {
         limits: Limits::default(),
         seed: None,
         accept: Accept::default(),
+        layers: 0,
         stack: Box::new(|parts| Box::new(DatagramPort::new(&parts.limits))),
     }
 }
@@ -47,7 +53,8 @@ pub struct Builder<A> {
     limits: Limits,
     seed: Option<Seed>,
     accept: Accept,
-    stack: Box<dyn FnOnce(&Parts) -> Stack<A> + Send>,
+    layers: u32,
+    stack: Box<dyn FnOnce(&Parts) -> UdpStack<A> + Send>,
 }
 
 /// What a layer is made of when its node starts.
@@ -56,11 +63,11 @@ pub struct Builder<A> {
 pub struct Parts {
     /// The node's bounds.
     pub limits: Limits,
-    /// The node's seed; a layer takes a child of it, under a label of its own.
+    /// The layer's own seed.
     pub seed: Seed,
     /// Ties the node's clock to the calendar.
     pub clock: Anchor,
-    /// Whom its secure layers talk to.
+    /// Whom secure layers talk to.
     pub accept: Accept,
 }
 
@@ -86,20 +93,33 @@ impl<A: Addr + Send + Sync + 'static> Builder<A> {
         self
     }
 
-    /// Puts another layer on the stack: `layer` gets the stack so far, and returns it with the layer
+    /// Secures the node with p2pke: peers prove their keys, and messages are encrypted. Its addresses
+    /// are then [`PeerAddr`]s, and this node's id is that of `key`.
+    pub fn secured(self, key: SecretKey) -> Builder<PeerAddr<A>>
+    where
+        A: Source,
+    {
+        self.layer(|lower, parts| {
+            let Parts { limits, seed, clock, accept } = parts;
+            Box::new(Stack::new(lower, P2pke::new(key, seed, *clock, accept.clone(), limits)))
+        })
+    }
+
+    /// Puts any other layer on the stack: `layer` gets the stack so far, and returns it with the layer
     /// on it.
     pub fn layer<B, F>(self, layer: F) -> Builder<B>
     where
-        F: FnOnce(
-                BoxSwarm<DatagramInput<UdpAddr>, Datagram<UdpAddr>, A>,
-                &Parts,
-            ) -> BoxSwarm<DatagramInput<UdpAddr>, Datagram<UdpAddr>, B>
-            + Send
-            + 'static,
+        F: FnOnce(UdpStack<A>, &Parts) -> UdpStack<B> + Send + 'static,
     {
-        let Self { addr, mtu, limits, seed, accept, stack } = self;
-        let stack = Box::new(|parts: &Parts| layer(stack(parts), parts));
-        Builder { addr, mtu, limits, seed, accept, stack }
+        let Self { addr, mtu, limits, seed, accept, layers, stack } = self;
+        let layers = layers + 1;
+        let stack = Box::new(move |parts: &Parts| {
+            let lower = stack(parts);
+            // Two layers of one kind must not draw the same.
+            let seed = parts.seed.child(&format!("layer {layers}"));
+            layer(lower, &Parts { seed, ..parts.clone() })
+        });
+        Builder { addr, mtu, limits, seed, accept, layers, stack }
     }
 
     /// Binds the socket and starts the node's driver on the current tokio runtime.
@@ -124,6 +144,14 @@ impl<A: Addr + Send + Sync + 'static> Builder<A> {
         let (node, shared) = Node::new(Shared::new(stack, &parts.limits));
         runtime.spawn(Driver::new(socket, shared));
         Ok(node)
+    }
+}
+
+impl<A: Addr> Builder<PeerAddr<A>> {
+    /// Whom the node talks to; anyone by default. [`Node::set_accept`] changes it later.
+    pub fn accept(mut self, accept: Accept) -> Self {
+        self.accept = accept;
+        self
     }
 }
 

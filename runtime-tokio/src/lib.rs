@@ -6,13 +6,20 @@
 //! message is too large or a queue full; no system call is made under the lock.
 //!
 //! ```
-//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-//! let alice = tellask_tokio::udp("127.0.0.1:0".parse()?).spawn().await?;
-//! let bob = tellask_tokio::udp("127.0.0.1:0".parse()?).spawn().await?;
+//! use tellask::identity::SecretKey;
+//! use tellask_tokio::udp;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let (alices_key, bobs_key) = (SecretKey::from_seed(&[1; 32]), SecretKey::from_seed(&[2; 32]));
+//! let alice = udp("127.0.0.1:0".parse()?).secured(alices_key).spawn().await?;
+//! let bob = udp("127.0.0.1:0".parse()?).secured(bobs_key).spawn().await?;
+//!
 //! alice.tell(&bob.local_addrs()[0], "hello").await?;
 //! let message = bob.receive().await.ok_or("bob was closed")?;
-//! assert_eq!((&message.payload[..], message.src), (&b"hello"[..], alice.local_addrs()[0]));
-//! # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+//! assert_eq!(&message.payload[..], b"hello");
+//! assert_eq!(message.src, alice.local_addrs()[0]);
+//! # Ok(()) }
 //! ```
 //!
 //! A node needs a tokio runtime with its I/O and time drivers enabled, of either flavour.
@@ -27,7 +34,7 @@ mod error;
 mod node;
 mod socket;
 
-pub use builder::{Builder, Parts, udp};
+pub use builder::{Builder, Parts, UdpStack, udp};
 pub use error::{BindError, CloseError};
 pub use node::{Events, Message, Node};
 

@@ -1,6 +1,6 @@
 //! The handle that an application holds.
 
-use crate::builder::Stack;
+use crate::builder::UdpStack;
 use crate::error::CloseError;
 use bytes::Bytes;
 use std::fmt;
@@ -225,12 +225,12 @@ impl<A: Addr> Drop for Handle<A> {
 
 /// What the handles and the driver share.
 pub(crate) struct Shared<A: Addr> {
-    hub: Mutex<Hub<Stack<A>>>,
+    hub: Mutex<Hub<UdpStack<A>>>,
     epoch: tokio::time::Instant,
 }
 
 impl<A: Addr> Shared<A> {
-    pub(crate) fn new(stack: Stack<A>, limits: &Limits) -> Self {
+    pub(crate) fn new(stack: UdpStack<A>, limits: &Limits) -> Self {
         Self { hub: Mutex::new(Hub::new(stack, limits)), epoch: tokio::time::Instant::now() }
     }
 
@@ -248,13 +248,13 @@ impl<A: Addr> Shared<A> {
     }
 
     /// Locks the hub. Whoever it says is to be woken is the caller's business; see [`with`](Self::with).
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Hub<Stack<A>>> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Hub<UdpStack<A>>> {
         // A panic under the lock ends the driver, and that is told to everybody through the lock.
         self.hub.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does something with the hub, and wakes whom it concerns once the lock is released.
-    pub(crate) fn with<T>(&self, what: impl FnOnce(&mut Hub<Stack<A>>, Instant) -> T) -> T {
+    pub(crate) fn with<T>(&self, what: impl FnOnce(&mut Hub<UdpStack<A>>, Instant) -> T) -> T {
         let now = self.now();
         let mut wakes = Wakes::default();
         let mut hub = self.lock();
@@ -279,7 +279,7 @@ impl<'a, A: Addr> Wait<'a, A> {
 
     fn poll<T>(
         &mut self,
-        what: impl FnOnce(&mut Hub<Stack<A>>, Instant, &mut Option<Ticket<A>>) -> Poll<T>,
+        what: impl FnOnce(&mut Hub<UdpStack<A>>, Instant, &mut Option<Ticket<A>>) -> Poll<T>,
     ) -> Poll<T> {
         let ticket = &mut self.ticket;
         self.shared.with(|hub, now| what(hub, now, ticket))

@@ -403,15 +403,6 @@ async fn what_was_received_before_the_close_can_still_be_taken() {
 }
 
 #[tokio::test]
-async fn a_close_whose_deadline_has_passed_says_so_and_frees_the_port() {
-    let node = node("127.0.0.1:0").await;
-    let at = home(&node);
-    node.try_tell(&at, "unsent").expect("taken");
-    assert_eq!(node.close(Duration::ZERO).await, Err(CloseError::TimedOut));
-    udp(at).spawn().await.expect("the port is free");
-}
-
-#[tokio::test]
 async fn dropping_the_last_handle_ends_the_driver_and_frees_the_port() {
     let node = node("127.0.0.1:0").await;
     let at = home(&node);
