@@ -1,0 +1,10 @@
+//! The other side of every comparison: peers driven as their own users would drive them, and
+//! the harness that sets us beside them.
+
+#![allow(dead_code, reason = "each bench drives the peers that it needs")]
+
+pub(crate) mod boringtun;
+pub(crate) mod cipher;
+pub(crate) mod quinn;
+pub(crate) mod ratio;
+pub(crate) mod tellask;
