@@ -43,8 +43,7 @@ fn at(nanos: u64) -> Instant {
 
 /// A hub whose queue is full with the second message of 100 bytes.
 fn hub() -> Hub<Port> {
-    let mut limits = Limits::default();
-    limits.send = 400;
+    let limits = Limits { send: 400, ..Limits::default() };
     let mut port = Port::new(&limits);
     port.handle_input(Instant::ZERO, DatagramInput::Bound { local: vec![ME], mtu: 1_000 });
     Hub::new(port, &limits)
@@ -103,7 +102,7 @@ fn a_driver_whose_socket_is_blocked_is_woken_only_for_an_earlier_time() {
     assert_eq!(woken.taken(), 0, "it could not send it");
     hub.turn(at(3), core::iter::empty(), &mut Vec::new(), 9);
     assert_eq!(hub.park(at(3), &driver, true), Park::Sleep(None));
-    // Nothing waits, so that the port is closed as soon as it is called again.
+    // Nothing waits, so that the driver may end.
     hub.close(at(4));
     wake(&mut hub);
     assert_eq!(woken.taken(), 1);
@@ -252,7 +251,7 @@ fn a_listener_that_is_too_slow_is_told_how_much_it_missed_and_where() {
     let listener = hub.listen();
     let unreachable = || DatagramInput::Unreachable { dst: PEER };
     let undelivered = Notice::Undelivered { dst: PEER, reason: Undeliverable::Unreachable };
-    let mut turn = |hub: &mut Hub<Port>, count: usize| {
+    let turn = |hub: &mut Hub<Port>, count: usize| {
         let inputs = core::iter::repeat_with(unreachable).take(count);
         hub.turn(at(1), inputs, &mut Vec::new(), 0);
     };
