@@ -1,7 +1,7 @@
 //! Two nodes on two sockets of this machine: `cargo run -p tellask-tokio --example pair`.
 
-use std::error::Error;
-use std::time::Duration;
+use core::error::Error;
+use core::time::Duration;
 use tellask::PeerAddr;
 use tellask::identity::SecretKey;
 use tellask_tokio::udp;

@@ -32,7 +32,6 @@ const MTU_FLOOR: usize = 1_232;
 ///
 /// Without a layer on it, the node sends and receives in the clear, and whom a message is from is no
 /// more than what the network says.
-#[must_use]
 pub fn udp(addr: UdpAddr) -> Builder<UdpAddr> {
     Builder {
         addr,
@@ -54,8 +53,10 @@ pub struct Builder<A> {
     seed: Option<Seed>,
     accept: Accept,
     layers: u32,
-    stack: Box<dyn FnOnce(&Parts) -> UdpStack<A> + Send>,
+    stack: Recipe<A>,
 }
+
+type Recipe<A> = Box<dyn FnOnce(&Parts) -> UdpStack<A> + Send>;
 
 /// What a layer is made of when its node starts.
 #[derive(Clone, Debug)]

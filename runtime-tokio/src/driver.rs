@@ -6,11 +6,11 @@
 
 use crate::node::Shared;
 use crate::socket::{SendError, Socket, is_about_a_peer};
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
 use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use tellask::driver::{Backoff, Burst, Park, SocketCounters, Stage, Wakes};
 use tellask::{Addr, DatagramInput, Instant, UdpAddr};
 use tokio::time::Sleep;

@@ -1,6 +1,6 @@
 //! What can go wrong with a node as a whole.
 
-use std::error::Error;
+use core::error::Error;
 use std::fmt;
 use std::io;
 use tellask::UdpAddr;

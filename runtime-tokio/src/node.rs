@@ -3,11 +3,11 @@
 use crate::builder::UdpStack;
 use crate::error::CloseError;
 use bytes::Bytes;
+use core::future::poll_fn;
+use core::task::Poll;
+use core::time::Duration;
 use std::fmt;
-use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
-use std::time::Duration;
 use tellask::driver::{Hub, ListenerId, Notice, Ticket, Wakes};
 use tellask::identity::PublicKey;
 use tellask::stats::Snapshot;

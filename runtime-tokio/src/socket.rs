@@ -12,11 +12,11 @@
 //! addresses. They are mapped here, once, in both directions; nothing above sees one.
 
 use bytes::BytesMut;
+use core::net::{IpAddr, SocketAddr, SocketAddrV6};
+use core::task::{Context, Poll, ready};
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, SocketAddr, SocketAddrV6};
-use std::task::{Context, Poll, ready};
 use tellask::driver::{Run, SocketCounters, segments};
 use tellask::{DatagramInput, UdpAddr};
 use tokio::io::Interest;
@@ -87,7 +87,7 @@ impl Socket {
                 SocketAddr::V6(_) => Family::V6,
             },
             max_segments: state.max_gso_segments(),
-            buffers: std::array::from_fn(|_| BytesMut::zeroed(BUFFER)),
+            buffers: core::array::from_fn(|_| BytesMut::zeroed(BUFFER)),
             metas: [RecvMeta::default(); SLOTS],
             io,
             state,
@@ -232,7 +232,7 @@ fn take(buffer: &mut BytesMut, len: usize) -> BytesMut {
     if len < BUFFER / 4 {
         return BytesMut::from(&buffer[..len]);
     }
-    let mut full = std::mem::replace(buffer, BytesMut::zeroed(BUFFER));
+    let mut full = core::mem::replace(buffer, BytesMut::zeroed(BUFFER));
     full.truncate(len);
     full
 }

@@ -1,8 +1,8 @@
 //! Secured nodes on real sockets of the loopback interface.
 
-use std::future::Future;
+use core::future::Future;
+use core::time::Duration;
 use std::net::UdpSocket;
-use std::time::Duration;
 use tellask::identity::SecretKey;
 use tellask::swarm::{Accept, DownReason, IdentifyError, TellError, Undeliverable};
 use tellask::{PeerAddr, UdpAddr};
@@ -72,7 +72,7 @@ async fn an_identification_that_is_dropped_does_not_disturb_the_next() {
     tokio::select! {
         biased;
         _ = alice.identify(&dst) => panic!("the driver did not run yet"),
-        () = std::future::ready(()) => {}
+        () = core::future::ready(()) => {}
     }
     assert_eq!(soon(alice.identify(&dst)).await, Ok(*key(2).public()));
 }
@@ -82,7 +82,7 @@ async fn a_peer_that_the_policy_excludes_is_disconnected() {
     let (alice, bob) = (node(1).await, node(2).await);
     let mut events = alice.events();
     soon(alice.identify(&home(&bob))).await.expect("bob");
-    alice.set_accept(Accept::Only(std::iter::empty().collect()));
+    alice.set_accept(Accept::Only(core::iter::empty().collect()));
     let up = soon(events.next()).await;
     assert!(matches!(up, Some(Notice::PeerUp { .. })), "{up:?}");
     let addr = home(&bob);

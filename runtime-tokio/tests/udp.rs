@@ -1,10 +1,11 @@
 //! Raw nodes on real sockets of the loopback interface.
 
-use std::future::Future;
-use std::net::{SocketAddr, UdpSocket};
+use core::future::Future;
+use core::net::SocketAddr;
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
+use std::net::UdpSocket;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 use tellask::swarm::{IdentifyError, TellError, Undeliverable};
 use tellask::{Limits, UdpAddr};
 use tellask_tokio::{BindError, CloseError, Message, Node, Notice, udp};

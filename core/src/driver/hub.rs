@@ -158,7 +158,7 @@ impl<L: Swarm> Hub<L> {
             return Err(TellError::Closed);
         }
         self.node.tell(now, dst.clone(), payload)?;
-        self.kick();
+        self.kick(now);
         Ok(())
     }
 
@@ -254,7 +254,7 @@ impl<L: Swarm> Hub<L> {
             self.node.handle_command(now, Command::Identify { dst: dst.clone() });
             // A refusal is there at once.
             self.absorb(now);
-            self.kick();
+            self.kick(now);
             if let Some(result) = self.identified.remove(&id) {
                 return Poll::Ready(result);
             }
@@ -309,7 +309,7 @@ impl<L: Swarm> Hub<L> {
     pub fn command(&mut self, now: Instant, command: Command<L::Addr>) {
         if self.stage == Stage::Open {
             self.node.handle_command(now, command);
-            self.kick();
+            self.kick(now);
         }
     }
 
@@ -319,7 +319,7 @@ impl<L: Swarm> Hub<L> {
             self.stage = Stage::Closing;
             self.node.close(now);
             self.ready(&Scope::All);
-            self.kick();
+            self.kick(now);
         }
     }
 
@@ -446,14 +446,17 @@ impl<L: Swarm> Hub<L> {
     }
 
     /// Wakes the driver, where it sleeps and there may be something for it.
-    fn kick(&mut self) {
+    fn kick(&mut self, now: Instant) {
+        if self.parked.as_ref().is_some_and(|parked| parked.blocked) {
+            // It sleeps on, perhaps for long: nobody else passes on what came of the command.
+            self.absorb(now);
+        }
         let Some(parked) = &self.parked else { return };
         let earlier = || {
-            self.node
-                .poll_timeout()
-                .is_some_and(|due| parked.deadline.is_none_or(|deadline| due < deadline))
+            let due = self.node.poll_timeout();
+            due.is_some_and(|due| parked.deadline.is_none_or(|deadline| due < deadline))
         };
-        if !parked.blocked || earlier() {
+        if !parked.blocked || self.stage >= Stage::Closed || earlier() {
             self.wakes.driver = self.parked.take().map(|parked| parked.waker);
         }
     }

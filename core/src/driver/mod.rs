@@ -143,7 +143,18 @@ impl<L: Swarm> Node<L> {
         loop {
             match self.poll_event()? {
                 Event::Told(message) => return Some(message),
-                other => others.push_back(other),
+                other @ (Event::Link(_)
+                | Event::PathMtu { .. }
+                | Event::Asked { .. }
+                | Event::Withdrawn { .. }
+                | Event::Answered { .. }
+                | Event::Identified { .. }
+                | Event::PeerUp { .. }
+                | Event::PeerDown { .. }
+                | Event::Undelivered { .. }
+                | Event::Full { .. }
+                | Event::Ready { .. }
+                | Event::Closed) => others.push_back(other),
             }
         }
     }
