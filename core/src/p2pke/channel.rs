@@ -620,6 +620,11 @@ impl Channel {
         self.latest
     }
 
+    #[cfg(test)]
+    pub(crate) fn resend_interval(&self) -> Option<Duration> {
+        self.dial.as_ref().map(|dial| dial.interval())
+    }
+
     fn transmit(&mut self, message: Bytes) {
         if self.outbox.len() < OUTBOX {
             self.outbox.push_back(message);
