@@ -367,7 +367,7 @@ impl Channel {
         pop(&mut self.events)
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do. Any call may move it.
     #[must_use]
     pub const fn poll_timeout(&self) -> Option<Instant> {
         self.deadline
