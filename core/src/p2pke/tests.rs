@@ -146,7 +146,9 @@ impl Node {
     fn deliver(&mut self, now: Instant, datagram: &[u8]) -> Vec<Bytes> {
         match self.input(now, datagram) {
             Input::Handshake => self.drain(),
-            other => panic!("not taken for a handshake message: {other:?}"),
+            other @ (Input::Message(_) | Input::Rejected(_)) => {
+                panic!("not taken for a handshake message: {other:?}")
+            }
         }
     }
 
@@ -164,7 +166,7 @@ impl Node {
     fn receive(&mut self, now: Instant, datagram: &[u8]) -> BytesMut {
         match self.input(now, datagram) {
             Input::Message(message) => message,
-            other => panic!("not a message: {other:?}"),
+            other @ (Input::Handshake | Input::Rejected(_)) => panic!("not a message: {other:?}"),
         }
     }
 

@@ -84,6 +84,11 @@ impl Dial {
         }
     }
 
+    #[cfg(test)]
+    pub(super) const fn interval(&self) -> Duration {
+        self.interval
+    }
+
     pub(super) fn dump(&self, mut hasher: &mut dyn Hasher) {
         (self.since, self.gives_up, self.resend_at, self.interval, self.tells).hash(&mut hasher);
         match &self.stage {

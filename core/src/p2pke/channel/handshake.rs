@@ -90,11 +90,12 @@ impl Channel {
                 }
                 Err(error) => reason = error,
             }
-            match reason {
-                Reason::WrongPeer => self.saw(Failure::WrongPeer),
-                Reason::Oneself => self.saw(Failure::Oneself),
-                Reason::Refused => self.saw(Failure::Refused),
-                _ => {}
+            if reason == Reason::WrongPeer {
+                self.saw(Failure::WrongPeer);
+            } else if reason == Reason::Oneself {
+                self.saw(Failure::Oneself);
+            } else if reason == Reason::Refused {
+                self.saw(Failure::Refused);
             }
         }
         if let Some(ours) = &self.superseded

@@ -262,6 +262,7 @@ fn a_peer_whose_clock_was_years_ahead_is_not_locked_out() {
     let right = a.clock.date;
     a.clock.date = right + secs(10 * 365 * 86_400);
     handshake(&mut a, &mut b, START);
+    assert_eq!(b.gate.floors[&a.public()], stamp(0), "not above our own clock");
     // Its clock is mended and it starts anew; b has kept what it knows of it.
     a.clock.date = right;
     a.restart();

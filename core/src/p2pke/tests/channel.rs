@@ -5,6 +5,7 @@ use super::{Node, START, established, handshake, ms, one, secs};
 use crate::p2pke::channel::{ChannelEvent, DownReason, Failure, Reason};
 use crate::p2pke::session::{FIRST_DATA, SealError};
 use crate::time::Instant;
+use std::vec::Vec;
 
 #[test]
 fn two_channels_shake_hands_and_talk_both_ways() {
@@ -202,7 +203,7 @@ fn our_hello_that_their_session_superseded_is_completed_late_too() {
 fn a_session_in_use_is_renewed_by_its_initiator_after_120_s_and_no_message_is_lost() {
     let (mut a, mut b, start) = established();
     let _watch = Watch::start();
-    let mut in_flight = std::vec::Vec::new();
+    let mut in_flight = Vec::new();
     let mut hello = None;
     let mut now = start;
     while hello.is_none() {

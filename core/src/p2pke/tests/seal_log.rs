@@ -4,8 +4,11 @@
 use core::cell::RefCell;
 use std::collections::BTreeSet;
 
+/// (hash of the key, counter).
+type Seals = BTreeSet<([u8; 32], u32)>;
+
 std::thread_local! {
-    static SEEN: RefCell<Option<BTreeSet<([u8; 32], u32)>>> = const { RefCell::new(None) };
+    static SEEN: RefCell<Option<Seals>> = const { RefCell::new(None) };
 }
 
 /// Called by each seal with the hash of the key.

@@ -1,5 +1,6 @@
 //! Sessions by themselves.
 
+use super::seal_log::Watch;
 use super::{START, one};
 use crate::identity::SecretKey;
 use crate::p2pke::Tai64n;
@@ -63,6 +64,20 @@ fn counters_stop_two_short_of_their_end() {
     assert_eq!(&b.open(BytesMut::from(&last[..])).unwrap()[..], b"last");
     for counter in [u32::MAX - 1, u32::MAX] {
         assert_eq!(b.admits(counter), Err(OpenError::Counter));
+    }
+}
+
+#[test]
+fn counters_start_once_whatever_finishes_the_handshake_and_however_often() {
+    let _watch = Watch::start();
+    let (mut a, mut b) = pair(8);
+    for round in 0..3 {
+        let (there, back) = (a.seal(&[b"there"]).unwrap(), b.seal(&[b"back"]).unwrap());
+        assert_eq!((a.sealed(), b.sealed()), (round + 1, round + 1));
+        b.open(BytesMut::from(&there[..])).unwrap();
+        a.open(BytesMut::from(&back[..])).unwrap();
+        b.confirm();
+        assert!(a.finish(&b.resp_done().unwrap()).is_err());
     }
 }
 
