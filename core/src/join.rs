@@ -195,8 +195,18 @@ impl<K: Addr, A: Addr> Layer for Join<K, A> {
                 }
                 self.close_when_all_did();
             }
-            other => {
-                if let Some(event) = other.try_map(|addr| Some(at(&key, addr))) {
+            mapped @ (Event::PathMtu { .. }
+            | Event::Told(_)
+            | Event::Asked { .. }
+            | Event::Withdrawn { .. }
+            | Event::Answered { .. }
+            | Event::Identified { .. }
+            | Event::PeerUp { .. }
+            | Event::PeerDown { .. }
+            | Event::Undelivered { .. }
+            | Event::Full { scope: Scope::To(_) }
+            | Event::Ready { scope: Scope::To(_) }) => {
+                if let Some(event) = mapped.try_map(|addr| Some(at(&key, addr))) {
                     self.up.push(event);
                 }
             }
@@ -217,7 +227,12 @@ impl<K: Addr, A: Addr> Layer for Join<K, A> {
                     self.down.push_back((key.clone(), Command::Set(setting.clone())));
                 }
             }
-            addressed => {
+            addressed @ (Command::Tell { .. }
+            | Command::Ask { .. }
+            | Command::Answer { .. }
+            | Command::Cancel { .. }
+            | Command::Identify { .. }
+            | Command::Disconnect { .. }) => {
                 let Some(key) = addressed.dst().map(|dst| dst.key.clone()) else { return };
                 if let Ok(command) = addressed.try_map(|dst| Ok::<A, _>(dst.addr)) {
                     self.route(key, command);

@@ -2,8 +2,10 @@
 
 mod support;
 
+use ::tellask::Bytes;
+use rustls::CipherSuite;
 use std::process::ExitCode;
-use support::{cipher, ratio::Ratios};
+use support::{boringtun, cipher, quinn, ratio::Ratios, tellask};
 
 fn main() -> ExitCode {
     let mut ratios = match Ratios::from_args(std::env::args().skip(1)) {
@@ -14,6 +16,10 @@ fn main() -> ExitCode {
         }
     };
     backends(&mut ratios);
+    sessions(&mut ratios);
+    stacks(&mut ratios);
+    handshakes(&mut ratios);
+    datagrams(&mut ratios);
     ratios.finish()
 }
 
@@ -29,4 +35,57 @@ fn backends(ratios: &mut Ratios) {
             || theirs.seal_and_open(),
         );
     }
+}
+
+/// What a session costs over its own cipher, in whichever backend this build has.
+fn sessions(ratios: &mut Ratios) {
+    let portable = !cfg!(feature = "aws-lc");
+    for (size, target) in [(64, 0.75), (1200, 0.92), (16 * 1024, 0.92)] {
+        let target = if portable { 0.95 } else { target };
+        let (ours, theirs) = (tellask::session(size), tellask::raw(size));
+        ratios.operations("session/cipher", size, target, ours, theirs);
+    }
+}
+
+/// Both stacks, from the application's tell to the application's event, in memory and on one core.
+fn stacks(ratios: &mut Ratios) {
+    let size = 1200;
+    let (mut ours, mut theirs) = (tellask::pair(), boringtun::pair());
+    let (text, packet) = (Bytes::from(vec![0x5a; size]), boringtun::packet(size));
+    ratios.operations(
+        "stack/boringtun",
+        size,
+        1.0,
+        || assert_eq!(ours.carry(&text), size),
+        || assert_eq!(theirs.carry(&packet), size),
+    );
+}
+
+/// From the first datagram to the session in force on both sides.
+fn handshakes(ratios: &mut Ratios) {
+    let (mut ours, mut theirs) = (tellask::pair(), boringtun::pair());
+    let text = Bytes::from_static(b"x");
+    ratios.operations(
+        "handshake/boringtun",
+        1,
+        2.0,
+        || ours.handshake(&text),
+        || theirs.handshake(),
+    );
+}
+
+/// Messages received over two UDP sockets on loopback, on tokio with two worker threads.
+fn datagrams(ratios: &mut Ratios) {
+    let (size, n) = (1200, 100_000);
+    let (ours, theirs) = (tellask::udp(), quinn::pair(CipherSuite::TLS13_CHACHA20_POLY1305_SHA256));
+    ratios.rates("udp/quinn", size, 1.5, 11, || ours.tells(n, size), || theirs.datagrams(n, size));
+    let theirs = quinn::pair(CipherSuite::TLS13_AES_128_GCM_SHA256);
+    ratios.rates(
+        "udp/quinn-aes",
+        size,
+        1.0,
+        11,
+        || ours.tells(n, size),
+        || theirs.datagrams(n, size),
+    );
 }

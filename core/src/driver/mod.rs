@@ -2,6 +2,28 @@
 //!
 //! A [`Node`] wraps a stack with the one place where the time is made monotonic. It is all that an
 //! adapter, a simulator or a loop of one's own needs to hold.
+//!
+//! Adapters for asynchronous runtimes share more, and none of it does input or output: the [`Hub`]
+//! that handles and driver meet in, the [`Burst`] of datagrams between a stack and a socket, and the
+//! [`Backoff`] of a socket that fails. What is left to them is sockets, timers and spawning.
+
+mod backoff;
+mod burst;
+mod counters;
+mod hub;
+mod inbox;
+mod notice;
+mod wait;
+
+#[cfg(test)]
+mod tests;
+
+pub use backoff::Backoff;
+pub use burst::{Burst, RUN_MAX, Run, segments};
+pub use counters::SocketCounters;
+pub use hub::{Hub, Park, Stage, Ticket};
+pub use notice::{ListenerId, NOTICES, Notice};
+pub use wait::Wakes;
 
 use crate::layer::Layer;
 use crate::payload::Payload;

@@ -5,7 +5,7 @@
 //!
 //! | from the driver | to the driver |
 //! |---|---|
-//! | [`DatagramInput::Bound`], [`Datagram`](DatagramInput::Datagram), [`Unreachable`](DatagramInput::Unreachable), [`PathMtu`](DatagramInput::PathMtu) | [`Datagram`] |
+//! | [`DatagramInput::Bound`], [`Datagram`](DatagramInput::Datagram), [`Unreachable`](DatagramInput::Unreachable), [`TooLarge`](DatagramInput::TooLarge), [`PathMtu`](DatagramInput::PathMtu) | [`Datagram`] |
 //!
 //! Maps: nothing; it is a leaf. Wire format: none of its own. Timers: none but the ready edge.
 //! Bounds: what waits for the driver stands in an [`Outbox`], what waits for the application in an
@@ -60,6 +60,13 @@ pub enum DatagramInput<S> {
         /// Where to.
         dst: S,
     },
+    /// A datagram to `dst` was larger than the way there takes. `limit` bytes fit on any.
+    TooLarge {
+        /// Where to.
+        dst: S,
+        /// In bytes.
+        limit: usize,
+    },
     /// Towards `dst` datagrams of up to `mtu` bytes work.
     PathMtu {
         /// Where to.
@@ -77,6 +84,7 @@ impl<S: core::fmt::Debug> core::fmt::Debug for DatagramInput<S> {
                 write!(f, "Datagram({src:?} -> {dst:?}, {} bytes)", payload.len())
             }
             Self::Unreachable { dst } => write!(f, "Unreachable({dst:?})"),
+            Self::TooLarge { dst, limit } => write!(f, "TooLarge({dst:?}, {limit} bytes)"),
             Self::PathMtu { dst, mtu } => write!(f, "PathMtu({dst:?}, {mtu} bytes)"),
         }
     }
@@ -101,6 +109,7 @@ struct Counters {
     sent_bytes: u64,
     refused: u64,
     unreachable: u64,
+    too_large: u64,
     received_after_close: u64,
 }
 
@@ -192,6 +201,11 @@ impl<S: Addr> Layer for DatagramPort<S> {
                 let reason = Undeliverable::Unreachable;
                 self.up.push(Event::Undelivered { dst, reason });
             }
+            DatagramInput::TooLarge { dst, limit } => {
+                self.counters.too_large += 1;
+                let reason = Undeliverable::TooLarge { limit };
+                self.up.push(Event::Undelivered { dst, reason });
+            }
             DatagramInput::PathMtu { dst, mtu } => {
                 let mtu = mtu.max(self.up.link().unit);
                 self.up.push(Event::PathMtu { dst, unit: mtu, tell_max: mtu });
@@ -255,6 +269,7 @@ impl<S: Addr> Layer for DatagramPort<S> {
         sink.counter("sent_bytes", counters.sent_bytes);
         sink.counter("refused", counters.refused);
         sink.counter("unreachable", counters.unreachable);
+        sink.counter("too_large", counters.too_large);
         sink.counter("received_after_close", counters.received_after_close);
         self.up.stats(sink);
         self.out.stats(sink);

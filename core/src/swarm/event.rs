@@ -5,7 +5,7 @@ use super::error::{AskError, DownReason, IdentifyError, Undeliverable};
 use crate::identity::PublicKey;
 use crate::time::Instant;
 use alloc::vec::Vec;
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use core::fmt;
 
 /// What a swarm tells the application, or the layer above.
@@ -124,21 +124,22 @@ impl<A> Link<A> {
     }
 }
 
-/// A message that arrived.
+/// A message that arrived: within a stack as `BytesMut`, to be opened in place; for applications as
+/// [`Bytes`], to be shared.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Message<A> {
+pub struct Message<A, P = BytesMut> {
     /// Who sent it; in a secure swarm with the id of the key that was proven.
     pub src: A,
     /// Which of this node's addresses it was sent to.
     pub dst: A,
     /// What it says.
-    pub payload: BytesMut,
+    pub payload: P,
 }
 
-impl<A: fmt::Debug> fmt::Debug for Message<A> {
+impl<A: fmt::Debug, P: AsRef<[u8]>> fmt::Debug for Message<A, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { src, dst, payload } = self;
-        write!(f, "Message({src:?} -> {dst:?}, {} bytes)", payload.len())
+        write!(f, "Message({src:?} -> {dst:?}, {} bytes)", payload.as_ref().len())
     }
 }
 
@@ -192,6 +193,12 @@ impl<A> Event<A> {
 }
 
 impl<A> Message<A> {
+    /// The same message as applications get it. Nothing is copied.
+    #[must_use]
+    pub fn freeze(self) -> Message<A, Bytes> {
+        Message { src: self.src, dst: self.dst, payload: self.payload.freeze() }
+    }
+
     /// The same message over another address space.
     pub fn try_map<B>(self, mut f: impl FnMut(A) -> Option<B>) -> Option<Message<B>> {
         Some(Message { src: f(self.src)?, dst: f(self.dst)?, payload: self.payload })

@@ -7,3 +7,4 @@ pub(crate) mod boringtun;
 pub(crate) mod cipher;
 pub(crate) mod quinn;
 pub(crate) mod ratio;
+pub(crate) mod tellask;

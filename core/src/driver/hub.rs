@@ -1,0 +1,549 @@
+//! A node with everybody who waits for it: what the handles and the driver of one node share.
+//!
+//! An adapter puts a [`Hub`] behind one lock. Handles lock it, say what they want, and are told at
+//! once or wait for a wake; the one driver locks it to hand in what the socket gave and to collect
+//! what it is to take. No method blocks and none calls a waker: they are gathered in [`Wakes`], to be
+//! woken once the lock is released.
+//!
+//! | who | calls |
+//! |---|---|
+//! | a handle | `poll_*` with its [`Ticket`], [`forget`](Hub::forget) where it gives up, [`tell`](Hub::tell) and the other commands |
+//! | the driver | [`turn`](Hub::turn) with a batch in each direction, [`park`](Hub::park) before it sleeps, [`end`](Hub::end) after it closed the socket |
+//!
+//! A wake-up is cheap to miss and dear to have: a burst of commands wakes the driver once, a batch of
+//! messages wakes as many receivers as there are messages, and a receiver that was woken but gave up
+//! passes its wake on.
+//!
+//! Bounds: an [inbox](super::inbox) of messages, a queue of notices for each listener, and one entry
+//! for each task that waits.
+
+use super::Node;
+use super::counters::SocketCounters;
+use super::inbox::Inbox;
+use super::notice::{ListenerId, Listeners, Notice};
+use super::wait::{WaitList, Wakes};
+use crate::identity::PublicKey;
+use crate::limits::Limits;
+use crate::payload::Payload;
+use crate::stats::{Snapshot, StatsSink};
+use crate::swarm::{
+    Command, Event, IdentifyError, Message, Refusal, Scope, Swarm, TellError, Undeliverable,
+};
+use crate::time::Instant;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::task::{Context, Poll, Waker};
+
+/// A node with everybody who waits for it. How it is used is in the [module documentation](self).
+#[derive(Debug)]
+pub struct Hub<L: Swarm> {
+    node: Node<L>,
+    inbox: Inbox<L::Addr>,
+    receivers: WaitList,
+    // Until the destination, or everything, is ready.
+    tellers: BTreeMap<L::Addr, WaitList>,
+    // One command is under way for each of these.
+    identifying: BTreeMap<L::Addr, WaitList>,
+    identified: BTreeMap<u64, Identified>,
+    listeners: Listeners<L::Addr>,
+    closers: WaitList,
+    stage: Stage,
+    finished: bool,
+    parked: Option<Parked>,
+    wakes: Wakes,
+    last_id: u64,
+    socket: SocketCounters,
+}
+
+type Identified = Result<PublicKey, IdentifyError>;
+
+/// How far a node has come with its closing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// It works.
+    Open,
+    /// It finishes what was accepted.
+    Closing,
+    /// It has finished; the driver is to send what it holds, and to end.
+    Closed,
+    /// Nobody wants it to finish: the driver is to end at once.
+    Abandoned,
+    /// There is no driver any more.
+    Ended,
+}
+
+/// What a task waits for. It belongs to the future that waits, which is to hand it to
+/// [`Hub::forget`] when it is dropped.
+#[derive(Debug)]
+pub struct Ticket<A> {
+    id: u64,
+    what: What<A>,
+}
+
+#[derive(Debug)]
+enum What<A> {
+    Message,
+    Ready(A),
+    Identified(A),
+    Ended,
+}
+
+/// A driver that sleeps.
+#[derive(Debug)]
+struct Parked {
+    waker: Waker,
+    deadline: Option<Instant>,
+    // The socket takes nothing now, so that only an earlier deadline is news.
+    blocked: bool,
+}
+
+/// What the driver may do after [`Hub::park`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Park {
+    /// Something is due: take another turn.
+    Busy,
+    /// Sleep until the socket wakes it, the hub does, or this time has come.
+    Sleep(Option<Instant>),
+}
+
+/// For handles.
+impl<L: Swarm> Hub<L> {
+    /// A hub for this stack.
+    #[must_use]
+    pub fn new(stack: L, limits: &Limits) -> Self {
+        Self {
+            node: Node::new(stack),
+            inbox: Inbox::new(limits),
+            receivers: WaitList::default(),
+            tellers: BTreeMap::new(),
+            identifying: BTreeMap::new(),
+            identified: BTreeMap::new(),
+            listeners: Listeners::new(),
+            closers: WaitList::default(),
+            stage: Stage::Open,
+            finished: false,
+            parked: None,
+            wakes: Wakes::default(),
+            last_id: 0,
+            socket: SocketCounters::default(),
+        }
+    }
+
+    /// The stack, to look at.
+    #[must_use]
+    pub const fn stack(&self) -> &L {
+        self.node.stack()
+    }
+
+    /// How far it has come with its closing.
+    #[must_use]
+    pub const fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// Moves whoever is to be woken into `wakes`; after every other call, before the lock is released.
+    pub fn take_wakes(&mut self, wakes: &mut Wakes) {
+        wakes.others.append(&mut self.wakes.others);
+        if let Some(driver) = self.wakes.driver.take() {
+            wakes.driver = Some(driver);
+        }
+    }
+
+    /// Sends a message, or says at once why not.
+    ///
+    /// # Errors
+    /// As [`Swarm::tell`]; [`TellError::Closed`] also where there is no driver any more.
+    pub fn tell(&mut self, now: Instant, dst: &L::Addr, payload: Payload) -> Result<(), TellError> {
+        if self.stage != Stage::Open {
+            return Err(TellError::Closed);
+        }
+        self.node.tell(now, dst.clone(), payload)?;
+        self.kick();
+        Ok(())
+    }
+
+    /// Sends a message as soon as its destination is not full. `payload` is taken when it is ready.
+    pub fn poll_tell(
+        &mut self,
+        now: Instant,
+        dst: &L::Addr,
+        payload: &mut Payload,
+        ticket: &mut Option<Ticket<L::Addr>>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), TellError>> {
+        let stack = self.node.stack();
+        let waits = self.stage == Stage::Open
+            && stack.is_full(dst)
+            && !stack.is_closed()
+            && payload.len() <= stack.mtu_to(dst);
+        if !waits {
+            self.settle(ticket);
+            return Poll::Ready(self.tell(now, dst, core::mem::take(payload)));
+        }
+        // The edge that says full must have been taken, or the one that says ready undoes it unseen.
+        self.absorb(now);
+        let id = self.ticket(ticket, || What::Ready(dst.clone()));
+        self.tellers.entry(dst.clone()).or_default().register(id, cx.waker());
+        Poll::Pending
+    }
+
+    /// The next message; `None` where none is left and none will come.
+    pub fn poll_receive(
+        &mut self,
+        ticket: &mut Option<Ticket<L::Addr>>,
+        cx: &Context<'_>,
+    ) -> Poll<Option<Message<L::Addr>>> {
+        if let Some(message) = self.inbox.pop() {
+            if let Some(ticket) = ticket.take() {
+                // Its wake, if there was one, is used up: nothing to pass on.
+                self.receivers.remove(ticket.id);
+            }
+            return Poll::Ready(Some(message));
+        }
+        if self.stage >= Stage::Closed {
+            return Poll::Ready(None);
+        }
+        let id = self.ticket(ticket, || What::Message);
+        self.receivers.register(id, cx.waker());
+        Poll::Pending
+    }
+
+    /// Up to `max` messages into `messages`, at least one where it is ready, and how many they were:
+    /// zero where none is left and none will come.
+    pub fn poll_receive_many(
+        &mut self,
+        messages: &mut Vec<Message<L::Addr>>,
+        max: usize,
+        ticket: &mut Option<Ticket<L::Addr>>,
+        cx: &Context<'_>,
+    ) -> Poll<usize> {
+        if max == 0 {
+            return Poll::Ready(0);
+        }
+        match self.poll_receive(ticket, cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(None) => Poll::Ready(0),
+            Poll::Ready(Some(first)) => {
+                let before = messages.len();
+                messages.push(first);
+                messages.extend(core::iter::from_fn(|| self.inbox.pop()).take(max - 1));
+                Poll::Ready(messages.len() - before)
+            }
+        }
+    }
+
+    /// Who is at `dst`. Tasks that ask for the same share one command.
+    pub fn poll_identify(
+        &mut self,
+        now: Instant,
+        dst: &L::Addr,
+        ticket: &mut Option<Ticket<L::Addr>>,
+        cx: &Context<'_>,
+    ) -> Poll<Identified> {
+        let asked = ticket.is_some();
+        let id = self.ticket(ticket, || What::Identified(dst.clone()));
+        if let Some(result) = self.identified.remove(&id) {
+            return Poll::Ready(result);
+        }
+        if self.stage != Stage::Open && !self.identifying.contains_key(dst) {
+            return Poll::Ready(Err(Undeliverable::Closed.into()));
+        }
+        let under_way = self.identifying.contains_key(dst);
+        self.identifying.entry(dst.clone()).or_default().register(id, cx.waker());
+        if !asked && !under_way {
+            self.node.handle_command(now, Command::Identify { dst: dst.clone() });
+            // A refusal is there at once.
+            self.absorb(now);
+            self.kick();
+            if let Some(result) = self.identified.remove(&id) {
+                return Poll::Ready(result);
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Ready once the socket is closed: `true` where what was accepted was finished before.
+    pub fn poll_ended(
+        &mut self,
+        ticket: &mut Option<Ticket<L::Addr>>,
+        cx: &Context<'_>,
+    ) -> Poll<bool> {
+        if self.stage == Stage::Ended {
+            return Poll::Ready(self.finished);
+        }
+        let id = self.ticket(ticket, || What::Ended);
+        self.closers.register(id, cx.waker());
+        Poll::Pending
+    }
+
+    /// A task no longer waits. If it was woken but never ran, its wake is passed on.
+    pub fn forget(&mut self, ticket: Ticket<L::Addr>) {
+        match ticket.what {
+            What::Message => {
+                if !self.receivers.remove(ticket.id) && self.inbox.len() > 0 {
+                    self.wakes.others.extend(self.receivers.pop().map(|(_, waker)| waker));
+                }
+            }
+            What::Ready(dst) => {
+                if let Some(list) = self.tellers.get_mut(&dst) {
+                    list.remove(ticket.id);
+                    if list.is_empty() {
+                        self.tellers.remove(&dst);
+                    }
+                }
+            }
+            What::Identified(dst) => {
+                self.identified.remove(&ticket.id);
+                // The list stays although it may be empty: the command is under way.
+                if let Some(list) = self.identifying.get_mut(&dst) {
+                    list.remove(ticket.id);
+                }
+            }
+            What::Ended => {
+                self.closers.remove(ticket.id);
+            }
+        }
+    }
+
+    /// Hands in a command that nobody waits for.
+    pub fn command(&mut self, now: Instant, command: Command<L::Addr>) {
+        if self.stage == Stage::Open {
+            self.node.handle_command(now, command);
+            self.kick();
+        }
+    }
+
+    /// Finishes what was accepted and takes nothing more.
+    pub fn close(&mut self, now: Instant) {
+        if self.stage == Stage::Open {
+            self.stage = Stage::Closing;
+            self.node.close(now);
+            self.ready(&Scope::All);
+            self.kick();
+        }
+    }
+
+    /// Gives up what is not finished: the driver ends at its next turn.
+    pub fn abandon(&mut self) {
+        if self.stage < Stage::Abandoned {
+            self.stage = Stage::Abandoned;
+            self.wakes.driver = self.parked.take().map(|parked| parked.waker);
+        }
+    }
+
+    /// From now on a new listener hears what happens.
+    pub fn listen(&mut self) -> ListenerId {
+        self.last_id += 1;
+        let id = ListenerId(self.last_id);
+        self.listeners.insert(id);
+        id
+    }
+
+    /// The listener's next notice; `None` where none is left and none will come. One task at a time
+    /// waits for a listener.
+    pub fn poll_notice(
+        &mut self,
+        id: ListenerId,
+        cx: &Context<'_>,
+    ) -> Poll<Option<Notice<L::Addr>>> {
+        self.listeners.poll(id, self.stage == Stage::Ended, cx)
+    }
+
+    /// The listener is gone.
+    pub fn unlisten(&mut self, id: ListenerId) {
+        self.listeners.remove(id);
+    }
+
+    /// The figures of the stack, and those of who waits for it.
+    #[must_use]
+    pub fn stats(&self) -> Snapshot {
+        let mut snapshot = self.node.stats();
+        self.socket.stats(&mut snapshot);
+        snapshot.enter(format_args!("hub"));
+        snapshot.counter("received_but_dropped", self.inbox.dropped);
+        snapshot.counter("notices_missed", self.listeners.missed);
+        snapshot.gauge("receive_bytes", self.inbox.bytes() as u64);
+        snapshot.gauge("receive_messages", self.inbox.len() as u64);
+        snapshot.gauge("receivers", self.receivers.len() as u64);
+        snapshot.gauge("tellers", self.tellers.values().map(WaitList::len).sum::<usize>() as u64);
+        snapshot.gauge("listeners", self.listeners.len() as u64);
+        snapshot.leave();
+        snapshot
+    }
+}
+
+/// For the driver.
+impl<L: Swarm> Hub<L> {
+    /// Hands in what arrived, does what is due, collects up to `max` things to send into `batch`, and
+    /// passes on what there is to tell. At [`Stage::Closed`] the driver ends once it has sent what it
+    /// holds, above that at once.
+    pub fn turn(
+        &mut self,
+        now: Instant,
+        arrived: impl Iterator<Item = L::Input>,
+        batch: &mut Vec<L::Transmit>,
+        max: usize,
+    ) -> Stage {
+        // It is awake: whoever wants something sent need not wake it.
+        self.parked = None;
+        for input in arrived {
+            self.node.handle_input(now, input);
+            // At once: in the stack's own queue a deep batch would be copied.
+            self.absorb(now);
+        }
+        self.node.handle_timeout(now);
+        self.node.collect(batch, max);
+        self.absorb(now);
+        self.stage
+    }
+
+    /// Lets the driver sleep, where nothing is due: `waker` is called when there is something to
+    /// collect or a time to be called again that is earlier. Where the socket is `blocked`, there is
+    /// nothing to collect until it takes something again.
+    ///
+    /// Only right after a [`turn`](Self::turn) that collected nothing, under the same lock.
+    pub fn park(&mut self, now: Instant, waker: &Waker, blocked: bool) -> Park {
+        let deadline = self.node.poll_timeout();
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            return Park::Busy;
+        }
+        self.parked = Some(Parked { waker: waker.clone(), deadline, blocked });
+        Park::Sleep(deadline)
+    }
+
+    /// The socket's figures, for [`stats`](Self::stats).
+    pub fn report(&mut self, counters: &SocketCounters) {
+        self.socket = *counters;
+    }
+
+    /// There is no driver and no socket any more: nobody needs to wait. `sent` says whether the driver
+    /// had sent everything that it had collected.
+    pub fn end(&mut self, sent: bool) {
+        self.finished = sent && self.stage == Stage::Closed;
+        self.stage = Stage::Ended;
+        self.parked = None;
+        self.wake_all();
+    }
+
+    /// The task has what it waited for.
+    fn settle(&mut self, ticket: &mut Option<Ticket<L::Addr>>) {
+        if let Some(ticket) = ticket.take() {
+            self.forget(ticket);
+        }
+    }
+
+    fn ticket(
+        &mut self,
+        ticket: &mut Option<Ticket<L::Addr>>,
+        what: impl FnOnce() -> What<L::Addr>,
+    ) -> u64 {
+        ticket
+            .get_or_insert_with(|| {
+                self.last_id += 1;
+                Ticket { id: self.last_id, what: what() }
+            })
+            .id
+    }
+
+    /// Wakes the driver, where it sleeps and there may be something for it.
+    fn kick(&mut self) {
+        let Some(parked) = &self.parked else { return };
+        let earlier = || {
+            self.node
+                .poll_timeout()
+                .is_some_and(|due| parked.deadline.is_none_or(|deadline| due < deadline))
+        };
+        if !parked.blocked || earlier() {
+            self.wakes.driver = self.parked.take().map(|parked| parked.waker);
+        }
+    }
+
+    /// Takes all events there are, and passes each on to whom it concerns.
+    fn absorb(&mut self, now: Instant) {
+        let mut arrived = 0;
+        while let Some(event) = self.node.poll_event() {
+            match event {
+                Event::Told(message) => arrived += usize::from(self.inbox.push(message)),
+                Event::Asked { token, message, .. } => {
+                    // Nobody serves asks here: say so, rather than let the peer wait.
+                    let result = Err(Refusal::default());
+                    let dst = message.src;
+                    self.node.handle_command(now, Command::Answer { token, dst, result });
+                }
+                Event::Identified { addr, result } => self.identified(&addr, result),
+                Event::PeerUp { addr, key } => self.notify(&Notice::PeerUp { addr, key }),
+                Event::PeerDown { addr, reason } => {
+                    self.notify(&Notice::PeerDown { addr, reason });
+                }
+                Event::Undelivered { dst, reason } => {
+                    self.notify(&Notice::Undelivered { dst, reason });
+                }
+                Event::Ready { scope } => self.ready(&scope),
+                Event::Closed => self.closed(),
+                // The stack caches these and is asked for them; nobody asked, so nothing was answered.
+                Event::Link(_)
+                | Event::PathMtu { .. }
+                | Event::Full { .. }
+                | Event::Withdrawn { .. }
+                | Event::Answered { .. } => {}
+            }
+        }
+        for _ in 0..arrived {
+            let Some((_, waker)) = self.receivers.pop() else { break };
+            self.wakes.others.push(waker);
+        }
+    }
+
+    fn notify(&mut self, notice: &Notice<L::Addr>) {
+        self.listeners.push(notice, &mut self.wakes.others);
+    }
+
+    fn identified(&mut self, dst: &L::Addr, result: Identified) {
+        let Some(mut list) = self.identifying.remove(dst) else { return };
+        while let Some((id, waker)) = list.pop() {
+            self.identified.insert(id, result);
+            self.wakes.others.push(waker);
+        }
+    }
+
+    fn ready(&mut self, scope: &Scope<L::Addr>) {
+        match scope {
+            Scope::All => {
+                for (_, mut list) in core::mem::take(&mut self.tellers) {
+                    self.wake_list(&mut list);
+                }
+            }
+            Scope::To(dst) => {
+                if let Some(mut list) = self.tellers.remove(dst) {
+                    self.wake_list(&mut list);
+                }
+            }
+        }
+    }
+
+    /// No events follow: whoever waits for one is told.
+    fn closed(&mut self) {
+        if self.stage < Stage::Closed {
+            self.stage = Stage::Closed;
+        }
+        self.wake_all();
+    }
+
+    fn wake_all(&mut self) {
+        for (_, mut list) in core::mem::take(&mut self.identifying) {
+            while let Some((id, waker)) = list.pop() {
+                self.identified.insert(id, Err(Undeliverable::Closed.into()));
+                self.wakes.others.push(waker);
+            }
+        }
+        self.ready(&Scope::All);
+        for mut list in [core::mem::take(&mut self.receivers), core::mem::take(&mut self.closers)] {
+            self.wake_list(&mut list);
+        }
+        self.listeners.wake(&mut self.wakes.others);
+    }
+
+    fn wake_list(&mut self, list: &mut WaitList) {
+        self.wakes.others.extend(core::iter::from_fn(|| list.pop()).map(|(_, waker)| waker));
+    }
+}
