@@ -61,26 +61,25 @@ impl Pair {
         let sent = to_network(initiator.format_handshake_initiation(wire, true));
         let sent = to_network(responder.decapsulate(None, sent, plain));
         let sent = to_network(initiator.decapsulate(None, sent, wire));
-        match responder.decapsulate(None, sent, plain) {
-            TunnResult::Done => {}
-            refused => panic!("the responder did not take the confirmation: {refused:?}"),
-        }
+        let confirmed = responder.decapsulate(None, sent, plain);
+        assert!(matches!(confirmed, TunnResult::Done), "unconfirmed: {confirmed:?}");
     }
 
     /// Carries one packet from the initiator to the responder: sealed, opened, checked against
     /// replay. Returns the bytes that arrived.
     pub(crate) fn carry(&mut self, packet: &[u8]) -> usize {
         let sent = to_network(self.initiator.encapsulate(packet, &mut self.wire));
-        match self.responder.decapsulate(None, sent, &mut self.plain) {
-            TunnResult::WriteToTunnelV4(packet, _) => packet.len(),
-            refused => panic!("the packet did not arrive: {refused:?}"),
-        }
+        let received = self.responder.decapsulate(None, sent, &mut self.plain);
+        let TunnResult::WriteToTunnelV4(packet, _) = received else {
+            panic!("the packet did not arrive: {received:?}");
+        };
+        packet.len()
     }
 }
 
 fn to_network(result: TunnResult<'_>) -> &mut [u8] {
-    match result {
-        TunnResult::WriteToNetwork(datagram) => datagram,
-        refused => panic!("the tunnel has nothing to send: {refused:?}"),
-    }
+    let TunnResult::WriteToNetwork(datagram) = result else {
+        panic!("the tunnel has nothing to send: {result:?}");
+    };
+    datagram
 }
