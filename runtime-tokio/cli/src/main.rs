@@ -1,2 +1,42 @@
-//! The tellask command.
-fn main() {}
+//! The tellask command: secure messages between peers from a shell.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `args` | what may stand on the command line, with its help |
+//! | `config`, `key`, `peers` | the folder of a user, the key and the names in it |
+//! | `address` | addresses as people write them: names, host names, `<peer id>@<host>:<port>` |
+//! | `output`, `json`, `progress` | what is printed, for people and for programs |
+//! | `failure` | why a command ends early, and its exit code |
+//! | `node`, `interrupt`, `stdin` | what runs while a node is up |
+//! | `commands` | one module a command |
+
+#![forbid(unsafe_code)]
+#![allow(clippy::std_instead_of_core, reason = "a program has `std` anyway")]
+
+mod address;
+mod args;
+mod commands;
+mod config;
+mod failure;
+mod interrupt;
+mod json;
+mod key;
+mod node;
+mod output;
+mod peers;
+mod progress;
+mod stdin;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = match args::parse(std::env::args_os()) {
+        Ok(args) => args,
+        Err(end) => return end,
+    };
+    let out = output::Output::new(args.json);
+    match commands::run(args.command, &out) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => out.failure(&failure),
+    }
+}

@@ -1,0 +1,50 @@
+//! How fast one node tells another.
+
+use crate::failure::Failure;
+use crate::node::{Address, Node};
+use std::time::{Duration, Instant};
+use tellask::Bytes;
+use tellask::swarm::TellError;
+
+/// After how long without a message none is under way any more.
+const QUIET: Duration = Duration::from_millis(50);
+/// Messages that are taken at once.
+const BATCH: usize = 256;
+
+/// Tells of this size that arrive in a second, measured for so long. `addr` is that of `to`.
+pub(super) async fn measure(
+    from: &Node,
+    (to, addr): (&Node, Address),
+    size: usize,
+    time: Duration,
+) -> Result<f64, Failure> {
+    let begun = Instant::now();
+    let end = begun + time;
+    // On a task of its own, so that it may run beside the receiver.
+    let teller = tokio::spawn({
+        let from = from.clone();
+        async move {
+            let payload = Bytes::from(vec![0; size]);
+            while Instant::now() < end {
+                from.tell(&addr, payload.clone()).await?;
+            }
+            Ok::<_, TellError>(())
+        }
+    });
+    let mut count = 0;
+    let receive = async {
+        let mut messages = Vec::new();
+        while to.receive_many(&mut messages, BATCH).await > 0 {
+            count += messages.drain(..).filter(|message| message.payload.len() == size).count();
+        }
+    };
+    let ended = tokio::time::timeout_at(end.into(), receive).await.is_ok();
+    let rate = count as f64 / begun.elapsed().as_secs_f64();
+    teller.await.map_err(Failure::failed)?.map_err(Failure::failed)?;
+    // What is still under way belongs to nothing that comes after.
+    while let Ok(Some(_)) = tokio::time::timeout(QUIET, to.receive()).await {}
+    if ended || count == 0 {
+        return Err(Failure::failed("nothing arrived"));
+    }
+    Ok(rate)
+}
