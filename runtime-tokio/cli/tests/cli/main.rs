@@ -1,0 +1,8 @@
+//! The built binary, run as a user would.
+#![allow(clippy::std_instead_of_core, reason = "a program has `std` anyway")]
+
+mod common;
+mod keys;
+mod network;
+mod peers;
+mod usage;
