@@ -102,7 +102,24 @@ impl<A: Clone + Ord> Up<A> {
     }
 
     /// The next event: the link and edges first, `Closed` last.
+    #[inline]
     pub fn pop(&mut self) -> Option<Event<A>> {
+        if !self.link_changed
+            && self.edges.is_empty()
+            && let Some(event) = self.events.pop_front()
+        {
+            self.bytes = self.bytes.saturating_sub(weight(&event));
+            return Some(event);
+        }
+        if self.link_changed || !self.edges.is_empty() || (self.closed && !self.closed_told) {
+            return self.pop_urgent();
+        }
+        None
+    }
+
+    /// Everything, in its order.
+    #[cold]
+    fn pop_urgent(&mut self) -> Option<Event<A>> {
         if self.link_changed {
             self.link_changed = false;
             return Some(Event::Link(self.link.clone()));

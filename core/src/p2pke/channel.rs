@@ -247,6 +247,13 @@ impl Channel {
         self.current.is_some()
     }
 
+    /// Whether there is nothing to poll.
+    #[must_use]
+    #[inline]
+    pub fn is_quiet(&self) -> bool {
+        self.outbox.is_empty() && self.events.is_empty()
+    }
+
     /// Whether a handshake of ours is under way.
     #[must_use]
     pub const fn is_dialling(&self) -> bool {

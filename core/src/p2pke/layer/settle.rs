@@ -9,7 +9,20 @@ use crate::swarm::{DownReason, Event, Undeliverable};
 use crate::time::Instant;
 
 impl<A: Addr + Source> P2pke<A> {
+    /// After every call of a channel. On the data path there is nothing to do, mostly.
+    #[inline]
     pub(super) fn settle(&mut self, now: Instant, slot: Slot) {
+        let Some(peer) = self.table.get(slot) else { return };
+        let quiet = peer.standing == Standing::Up
+            && peer.waiting.is_none()
+            && peer.channel.is_quiet()
+            && peer.channel.poll_timeout().is_none_or(|due| peer.armed.is_some_and(|at| at <= due));
+        if !quiet {
+            self.settle_all(now, slot);
+        }
+    }
+
+    fn settle_all(&mut self, now: Instant, slot: Slot) {
         self.transmit(now, slot);
         self.report(slot);
         if self
