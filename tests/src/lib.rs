@@ -1,5 +1,7 @@
 //! Vectors, conformance, interoperability and benchmarks of tellask: what its tests share.
 
+pub mod fuzz;
+
 use serde_json::Value;
 
 /// The elements of a JSON array.

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# How much a user takes on: counts the packages that the published crates bring with them on this
+# platform, themselves included and without dev-dependencies, and fails where there are more than
+# promised, or where one runtime's crate brings another runtime.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# The packages of a tree, one a line, each once.
+packages() {
+    cargo tree --edges no-dev --prefix none --no-dedupe --format '{p}' "$@" |
+        sed -e 's/ (.*//' -e '/^$/d' | sort -u
+}
+
+failed=0
+
+at_most() {
+    local limit=$1 name=$2 count
+    count=$(packages "${@:3}" | wc -l)
+    echo "$name: $count packages of at most $limit"
+    ((count > 0 && count <= limit)) || failed=1
+}
+
+without() {
+    local name=$1 found
+    found=$(packages --package "$name" --all-features | grep -E "^($2) " || true)
+    if [[ -n $found ]]; then
+        echo "$name brings ${found//$'\n'/, }"
+        failed=1
+    else
+        echo "$name brings none of ${2//|/, }"
+    fi
+}
+
+at_most 45 'core with default features' --package tellask
+at_most 130 'all crates with all features' --workspace --exclude tellask-tests --all-features
+without tellask 'tokio|async-io|smol|mio|socket2|quinn-udp|getrandom'
+without tellask-smol 'tokio|tokio-util|mio'
+without tellask-tokio 'async-io|async-std|smol|polling'
+exit "$failed"

@@ -1,0 +1,221 @@
+//! Fuzz targets: functions of bytes that must neither panic nor break what they assert.
+//!
+//! Each is a plain function, so that it runs twice: for seconds in the tests, on inputs that
+//! proptest makes or bends from good ones (`tests/fuzz.rs`), and for as long as one likes under
+//! libFuzzer, from the package in `tests/fuzz`.
+
+use core::fmt::Display;
+use core::str::FromStr;
+use tellask::identity::{KeyFormat, PublicKey, SecretKey};
+use tellask::p2pke::P2pke;
+use tellask::p2pke::proto::{InitDone, InitHello, RespHello};
+use tellask::p2pke::session::Hello;
+use tellask::swarm::Accept;
+use tellask::time::Anchor;
+use tellask::{
+    At, BytesMut, Datagram, DatagramInput, DatagramPort, Event, Instant, Limits, MemoryAddr, Node,
+    PeerAddr, Seed, Stack, UdpAddr,
+};
+
+/// A target, by the name it has in `tests/fuzz`.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: &[Target] = &[
+    ("addresses", addresses),
+    ("key_files", key_files),
+    ("p2pke_messages", p2pke_messages),
+    ("p2pke_strangers", p2pke_strangers),
+    ("p2pke_tampering", p2pke_tampering),
+];
+
+/// A text that is read as an address prints as one that is read as the same.
+///
+/// # Panics
+/// Where that is not so.
+pub fn addresses(data: &[u8]) {
+    fn round_trip<A: FromStr<Err: Display> + Display + PartialEq>(text: &str) {
+        match text.parse::<A>() {
+            Ok(addr) => {
+                let printed = addr.to_string();
+                assert!(printed.parse().is_ok_and(|again: A| again == addr), "{text} -> {printed}");
+            }
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
+    let Ok(text) = core::str::from_utf8(data) else { return };
+    round_trip::<UdpAddr>(text);
+    round_trip::<MemoryAddr>(text);
+    round_trip::<PeerAddr<UdpAddr>>(text);
+    round_trip::<PeerAddr<PeerAddr<MemoryAddr>>>(text);
+    round_trip::<At<u16, PeerAddr<UdpAddr>>>(text);
+}
+
+/// A file that is read as a key is written as one that is read as the same; one that is read as a
+/// secret key is never taken for a public one.
+///
+/// # Panics
+/// Where that is not so.
+pub fn key_files(data: &[u8]) {
+    let mut rng = Seed::from_u64(0).rng("salt");
+    let formats = [KeyFormat::Pkcs8, KeyFormat::OpenSsh, KeyFormat::GoP2p];
+    for asked in [None].into_iter().chain(formats.map(Some)) {
+        let Ok(key) = SecretKey::read(data, asked, None) else { continue };
+        let file = key.write(KeyFormat::Pkcs8, None, &mut rng).expect("writes");
+        let again = SecretKey::read(file.as_bytes(), None, None).expect("reads what it wrote");
+        assert_eq!(again.public(), key.public());
+        assert!(PublicKey::read(data).is_err(), "a secret key was taken for a public one");
+    }
+    if let Ok(key) = PublicKey::from_spki(data) {
+        assert_eq!(key.to_spki(), data, "there is one spelling");
+    }
+    if let Ok(key) = PublicKey::read(data) {
+        assert_eq!(PublicKey::from_spki(&key.to_spki()), Ok(key));
+    }
+}
+
+/// Handshake messages: what is decoded is encoded to something that is decoded as the same.
+///
+/// # Panics
+/// Where that is not so.
+pub fn p2pke_messages(data: &[u8]) {
+    let mut out = Vec::new();
+    if let Ok(message) = InitHello::decode(data) {
+        message.encode(&mut out);
+        assert_eq!(InitHello::decode(&out), Ok(message));
+    }
+    out.clear();
+    if let Ok(message) = RespHello::decode(data) {
+        message.encode(&mut out);
+        assert_eq!(RespHello::decode(&out), Ok(message));
+    }
+    out.clear();
+    if let Ok(message) = InitDone::decode(data) {
+        message.encode(&mut out);
+        assert_eq!(InitDone::decode(&out), Ok(message));
+    }
+    if let Ok(hello) = Hello::parse(data) {
+        // Nobody can be made to believe it by luck, but whatever it says, it is checked.
+        let _ = hello.verify();
+    }
+}
+
+/// Datagrams from strangers, cut out of `data`, at a node that has no peers: none of them makes
+/// it deliver a message.
+///
+/// # Panics
+/// Where one does.
+pub fn p2pke_strangers(data: &[u8]) {
+    let (mut node, addr) = secure(1);
+    let mut now = Instant::ZERO;
+    for (n, datagram) in datagrams(data).enumerate() {
+        now = now + core::time::Duration::from_millis(1);
+        let src = MemoryAddr(7 + n as u32 % 3);
+        receive(&mut node, now, src, addr.addr, datagram);
+        node.handle_timeout(now);
+        while node.poll_transmit().is_some() {}
+        while let Some(event) = node.poll_event() {
+            assert!(!matches!(event, Event::Told(_)), "a stranger was heard: {event:?}");
+        }
+    }
+}
+
+/// [`tampered`], for its assertions.
+pub fn p2pke_tampering(data: &[u8]) {
+    tampered(data);
+}
+
+/// An attacker on the path of two nodes. `data` is a list of what happens to their datagrams, one
+/// after the other: a byte that says what, and where it applies the bytes that are put in.
+/// Whatever it does, what arrives is what was told, once, and from whom. Returns how many messages
+/// arrived.
+///
+/// # Panics
+/// Where something else arrives.
+pub fn tampered(data: &[u8]) -> u32 {
+    const TOLD: [&[u8]; 2] = [b"from the first", b"from the second"];
+    let (mut nodes, addrs) = {
+        let ((a, a_addr), (b, b_addr)) = (secure(1), secure(2));
+        ([a, b], [a_addr, b_addr])
+    };
+    let mut deeds = data.iter().copied();
+    let mut now = Instant::ZERO;
+    let mut told = [0_u32; 2];
+    let mut heard = [0_u32; 2];
+    let mut kept: Vec<BytesMut> = Vec::new();
+    while deeds.len() > 0 {
+        now = now + core::time::Duration::from_millis(150);
+        for from in [0, 1] {
+            let to = 1 - from;
+            let accepted = nodes[from].tell(now, addrs[to], TOLD[from]);
+            told[from] += u32::from(accepted.is_ok());
+            nodes[from].handle_timeout(now);
+            while let Some(Datagram { payload, .. }) = nodes[from].poll_transmit() {
+                let mut datagram = payload.into_mut();
+                let (src, dst) = (addrs[from].addr, addrs[to].addr);
+                match deeds.next().map_or(0, |deed| deed % 8) {
+                    1 => datagram.clear(),
+                    2 => flip(&mut datagram, &mut deeds),
+                    3 => datagram.truncate(usize::from(deeds.next().unwrap_or(0))),
+                    4 => receive(&mut nodes[to], now, src, dst, datagram.clone()),
+                    5 => kept.push(datagram.clone()),
+                    6 => {
+                        let late = kept.pop().unwrap_or_default();
+                        receive(&mut nodes[to], now, src, dst, late);
+                    }
+                    // Its own words, thrown back at it.
+                    7 => receive(&mut nodes[from], now, dst, src, datagram.clone()),
+                    _ => {}
+                }
+                receive(&mut nodes[to], now, src, dst, datagram);
+            }
+        }
+        for (to, from) in [(0, 1), (1, 0)] {
+            while let Some(event) = nodes[to].poll_event() {
+                let Event::Told(message) = event else { continue };
+                assert_eq!((message.src, &*message.payload), (addrs[from], TOLD[from]));
+                heard[to] += 1;
+                assert!(heard[to] <= told[from], "a message was delivered twice");
+            }
+        }
+    }
+    heard.iter().sum()
+}
+
+type Secure = Node<Stack<DatagramPort<MemoryAddr>, P2pke<MemoryAddr>>>;
+
+fn secure(number: u32) -> (Secure, PeerAddr<MemoryAddr>) {
+    let (seed, limits) = (Seed::from_u64(number.into()), Limits::default());
+    let key = SecretKey::generate(&mut seed.rng("key"));
+    let addr = PeerAddr { id: key.id(), addr: MemoryAddr(number) };
+    let security = P2pke::new(key, &seed, Anchor::default(), Accept::Anyone, &limits);
+    let mut node = Node::new(Stack::new(DatagramPort::new(&limits), security));
+    let bound = DatagramInput::Bound { local: vec![addr.addr], mtu: 1_400 };
+    node.handle_input(Instant::ZERO, bound);
+    (node, addr)
+}
+
+fn receive(node: &mut Secure, now: Instant, src: MemoryAddr, dst: MemoryAddr, payload: BytesMut) {
+    node.handle_input(now, DatagramInput::Datagram { src, dst, payload });
+}
+
+/// Flips a bit, at a place that two bytes say.
+fn flip(datagram: &mut [u8], deeds: &mut impl Iterator<Item = u8>) {
+    let place = u16::from_be_bytes([deeds.next().unwrap_or(0), deeds.next().unwrap_or(0)]);
+    let len = datagram.len().max(1);
+    if let Some(byte) = datagram.get_mut(usize::from(place) / 8 % len) {
+        *byte ^= 1 << (place % 8);
+    }
+}
+
+/// Cuts `data` into datagrams, each after two bytes that say how long it is, or as long as the
+/// rest.
+fn datagrams(mut data: &[u8]) -> impl Iterator<Item = BytesMut> {
+    core::iter::from_fn(move || {
+        let (len, rest) = data.split_first_chunk::<2>()?;
+        let len = usize::from(u16::from_be_bytes(*len)).min(rest.len());
+        let (datagram, rest) = rest.split_at(len);
+        data = rest;
+        Some(BytesMut::from(datagram))
+    })
+}
