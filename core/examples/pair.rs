@@ -2,7 +2,7 @@
 //!
 //! `cargo run --example pair`
 
-use std::time::Duration;
+use core::time::Duration;
 use tellask::identity::SecretKey;
 use tellask::p2pke::P2pke;
 use tellask::swarm::Accept;

@@ -83,10 +83,11 @@ mod tests {
     use crate::seed::Seed;
 
     fn half_open(max: usize, max_per_network: usize) -> HalfOpen {
-        let mut limits = Limits::default();
-        limits.half_open = max;
-        limits.half_open_per_network = max_per_network;
-        HalfOpen::new(&limits)
+        HalfOpen::new(&Limits {
+            half_open: max,
+            half_open_per_network: max_per_network,
+            ..Limits::default()
+        })
     }
 
     #[test]

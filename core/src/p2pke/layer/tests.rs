@@ -102,12 +102,10 @@ impl World {
     }
 
     fn told(&mut self, of: usize) -> Vec<(PeerAddr<MemoryAddr>, Vec<u8>)> {
-        let events = self.events(of).into_iter();
-        events
-            .filter_map(|event| match event {
-                Event::Told(Message { src, payload, .. }) => Some((src, payload.to_vec())),
-                _ => None,
-            })
+        self.events(of)
+            .into_iter()
+            .filter_map(message)
+            .map(|m| (m.src, m.payload.to_vec()))
             .collect()
     }
 
@@ -126,6 +124,10 @@ impl World {
     }
 }
 
+fn message(event: Told) -> Option<Message<PeerAddr<MemoryAddr>>> {
+    if let Event::Told(message) = event { Some(message) } else { None }
+}
+
 #[test]
 fn a_tell_waits_for_its_handshake_and_arrives_from_the_proven_peer() {
     let mut world = World::new(2);
@@ -137,16 +139,9 @@ fn a_tell_waits_for_its_handshake_and_arrives_from_the_proven_peer() {
         matches!(&events[0], Event::PeerUp { addr: peer, key } if *peer == addr(0) && key.peer_id() == peer.id),
         "{events:?}"
     );
-    let told: Vec<_> = events
-        .into_iter()
-        .filter_map(|event| match event {
-            Event::Told(message) => {
-                assert_eq!(message.dst, addr(1));
-                Some((message.src, message.payload.to_vec()))
-            }
-            _ => None,
-        })
-        .collect();
+    let told: Vec<_> = events.into_iter().filter_map(message).collect();
+    assert!(told.iter().all(|message| message.dst == addr(1)));
+    let told: Vec<_> = told.into_iter().map(|m| (m.src, m.payload.to_vec())).collect();
     assert_eq!(told, [(addr(0), b"one".to_vec()), (addr(0), b"two".to_vec())]);
     assert!(world.events(0).iter().any(|event| matches!(event, Event::PeerUp { .. })));
 }
@@ -346,8 +341,7 @@ fn a_busy_session_is_rekeyed_and_loses_nothing() {
 
 #[test]
 fn messages_that_wait_are_bounded_by_bytes_and_the_caller_hears_of_it_in_time() {
-    let mut limits = Limits::default();
-    limits.waiting_per_peer = 4_000;
+    let limits = Limits { waiting_per_peer: 4_000, ..Limits::default() };
     let mut world = World::with(2, &limits);
     world.cut = true;
     let mut accepted = 0;
@@ -398,9 +392,7 @@ fn a_replayed_hello_of_any_age_holds_no_more_than_a_strangers_place_for_a_while(
 
 #[test]
 fn a_flood_of_strangers_is_capped_checked_at_a_bounded_rate_and_never_locks_out_an_honest_hello() {
-    let mut limits = Limits::default();
-    limits.half_open = 16;
-    limits.signature_checks_per_second = 200;
+    let limits = Limits { half_open: 16, signature_checks_per_second: 200, ..Limits::default() };
     let mut world = World::with(2, &limits);
     // Recorded hellos of many keys, sent from many addresses.
     let hellos: Vec<Vec<u8>> = (100..140)
