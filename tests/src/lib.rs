@@ -26,3 +26,8 @@ pub fn hex(text: &str) -> Vec<u8> {
     };
     text.as_bytes().chunks_exact(2).map(byte).collect()
 }
+
+/// The code of the README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -1,4 +1,4 @@
-//! Two nodes on two sockets of this machine: `cargo run -p tellask-tokio --example pair`.
+//! Two nodes on two sockets of this machine: `cargo run --example pair_tokio`.
 
 use core::error::Error;
 use core::time::Duration;
