@@ -1,6 +1,6 @@
 //! Two layers, one on the other, as one layer.
 //!
-//! [`Stack::settle`] is the only glue in the library. It moves *all* events of the lower side up
+//! Its `settle` is the only glue in the library. It moves *all* events of the lower side up
 //! before it moves *one* command of the upper side down, and again until neither has any. In this
 //! order the upper side has heard that the lower one is full before it hands it the next message.
 //!

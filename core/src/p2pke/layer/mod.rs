@@ -1,11 +1,11 @@
 //! The layer: p2pke over any swarm.
 //!
 //! Maps `A → PeerAddr<A>`: what goes to a peer is sealed for that peer's key and sent to its address,
-//! what comes up was opened with keys that the peer proved to hold. A [`Channel`] does the work for each
+//! what comes up was opened with keys that the peer proved to hold. A [`Channel`](super::channel::Channel) does the work for each
 //! pair of address and key; this layer finds the channel, decides which strangers get one, holds the
 //! messages that wait for a handshake, and counts.
 //!
-//! Wire format: that of the channel, one of its messages in each message of the swarm below. [`OVERHEAD`] bytes
+//! Wire format: that of the channel, one of its messages in each message of the swarm below. [`OVERHEAD`](super::session::OVERHEAD) bytes
 //! are added to each.
 //!
 //! Timers: those of the channels, indexed. The index may be early, never late.
