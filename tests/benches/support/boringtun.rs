@@ -37,6 +37,12 @@ pub(crate) fn pair() -> Pair {
     pair
 }
 
+/// A handshake between peers that have not met: tunnels are made on both sides, with the key agreement
+/// of the static keys that each begins with.
+pub(crate) fn first_contact() {
+    drop(pair());
+}
+
 /// An IPv4 packet of `size` bytes in all.
 ///
 /// # Panics
