@@ -34,7 +34,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::task::{Context, Poll, Waker};
 
-/// A node with everybody who waits for it. How it is used is in the [module documentation](self).
+/// A node with everybody who waits for it. It is put behind one lock; its methods neither block nor call a waker.
 #[derive(Debug)]
 pub struct Hub<L: Swarm> {
     node: Node<L>,

@@ -1,7 +1,7 @@
 //! The layer: p2pke over any swarm.
 //!
 //! Maps `A → PeerAddr<A>`: what goes to a peer is sealed for that peer's key and sent to its address,
-//! what comes up was opened with keys that the peer proved to hold. A [`Channel`](super::channel::Channel) does the work for each
+//! what comes up was opened with keys that the peer proved to hold. A [`Channel`] does the work for each
 //! pair of address and key; this layer finds the channel, decides which strangers get one, holds the
 //! messages that wait for a handshake, and counts.
 //!
