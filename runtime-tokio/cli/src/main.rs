@@ -11,6 +11,7 @@
 //! | `commands` | one module a command |
 
 #![forbid(unsafe_code)]
+#![allow(rustdoc::invalid_html_tags, reason = "the comments on arguments are their help texts")]
 #![allow(clippy::std_instead_of_core, reason = "a program has `std` anyway")]
 
 mod address;
