@@ -32,6 +32,9 @@ pub trait Source {
 }
 
 /// The address of a UDP socket.
+///
+/// Made from text or from a `SocketAddr`, an IPv4 address mapped into IPv6 is that IPv4 address: one
+/// node has one address, whatever kind of socket it was heard on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UdpAddr(pub SocketAddr);
 
@@ -56,7 +59,11 @@ impl Source for UdpAddr {
 
 impl From<SocketAddr> for UdpAddr {
     fn from(addr: SocketAddr) -> Self {
-        Self(addr)
+        match addr.ip().to_canonical() {
+            ip @ IpAddr::V4(_) => Self(SocketAddr::new(ip, addr.port())),
+            // With its scope and flow, which only an IPv6 address has.
+            IpAddr::V6(_) => Self(addr),
+        }
     }
 }
 
@@ -76,14 +83,14 @@ impl FromStr for UdpAddr {
     type Err = AddrError;
 
     fn from_str(text: &str) -> Result<Self, AddrError> {
-        if let Ok(addr) = text.parse() {
-            return Ok(Self(addr));
+        if let Ok(addr) = text.parse::<SocketAddr>() {
+            return Ok(addr.into());
         }
         // The unbracketed form of the Go implementation: the last colon starts the port.
         let unbracketed = || {
             let (ip, port) = text.rsplit_once(':')?;
             let ip: Ipv6Addr = ip.parse().ok()?;
-            Some(Self(SocketAddr::new(IpAddr::V6(ip), decimal(port).ok()?)))
+            Some(SocketAddr::new(IpAddr::V6(ip), decimal(port).ok()?).into())
         };
         unbracketed().ok_or(AddrError::NotUdp)
     }
@@ -281,3 +288,92 @@ impl<K: Display, E: Display> Display for AtError<K, E> {
 }
 
 impl<K: Debug + Display, E: Debug + Display> Error for AtError<K, E> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::PeerId;
+    use proptest::prelude::*;
+    use std::string::{String, ToString};
+
+    fn round_trip<A: Addr>(addr: &A) {
+        let text = addr.to_string();
+        match text.parse::<A>() {
+            Ok(read) => assert_eq!(&read, addr, "{text}"),
+            Err(error) => panic!("{text}: {error}"),
+        }
+    }
+
+    fn udp() -> impl Strategy<Value = UdpAddr> {
+        let v4 = any::<([u8; 4], u16)>().prop_map(SocketAddr::from);
+        let v6 = any::<([u16; 8], u16)>().prop_map(SocketAddr::from);
+        prop_oneof![v4, v6].prop_map(UdpAddr::from)
+    }
+
+    proptest! {
+        #[test]
+        fn every_address_reads_back_as_itself(
+            udp in udp(),
+            number: u32,
+            id: [u8; 32],
+            scheme in "[a-z][a-z0-9+.-]{0,8}",
+        ) {
+            let id = PeerId::from_bytes(id);
+            round_trip(&udp);
+            round_trip(&MemoryAddr(number));
+            round_trip(&PeerAddr { id, addr: udp });
+            round_trip(&PeerAddr { id, addr: PeerAddr { id, addr: MemoryAddr(number) } });
+            round_trip(&At::<String, _> { key: scheme, addr: PeerAddr { id, addr: udp } });
+        }
+
+        #[test]
+        fn no_text_makes_a_parser_panic_and_what_is_read_prints_as_something_equal(text: String) {
+            if let Ok(addr) = text.parse::<UdpAddr>() {
+                round_trip(&addr);
+            }
+            if let Ok(addr) = text.parse::<MemoryAddr>() {
+                prop_assert_eq!(addr.to_string(), text.clone());
+            }
+            let _ = text.parse::<PeerAddr<UdpAddr>>();
+            let _ = text.parse::<At<String, MemoryAddr>>();
+        }
+    }
+
+    #[test]
+    fn ipv6_is_read_with_and_without_brackets_and_printed_with_them() {
+        for text in ["[::1]:5", "::1:5"] {
+            assert_eq!(text.parse::<UdpAddr>().map(|addr| addr.to_string()), Ok("[::1]:5".into()));
+        }
+        assert_eq!("::1".parse::<UdpAddr>(), Err(AddrError::NotUdp), "there is no port");
+        assert_eq!(
+            "[::ffff:1.2.3.4]:5".parse(),
+            Ok::<UdpAddr, AddrError>(UdpAddr(([1, 2, 3, 4], 5).into()))
+        );
+    }
+
+    #[test]
+    fn wrong_texts_are_told_what_is_wrong() {
+        for text in ["", "1.2.3.4", "1.2.3.4:99999", "host:5", "[::1]", "1.2.3.4:+5", "::1:05"] {
+            assert_eq!(text.parse::<UdpAddr>(), Err(AddrError::NotUdp), "{text}");
+        }
+        for text in ["", "-1", "+1", "01", "4294967296", "x"] {
+            assert_eq!(text.parse::<MemoryAddr>(), Err(AddrError::NotMemory), "{text}");
+        }
+        type Peer = PeerAddr<MemoryAddr>;
+        assert_eq!("5".parse::<Peer>(), Err(PeerAddrError::NoId));
+        assert_eq!("abc@5".parse::<Peer>(), Err(PeerAddrError::BadId));
+        assert_eq!("5".parse::<At<String, MemoryAddr>>(), Err(AtError::NoKey));
+    }
+
+    #[test]
+    fn strangers_of_one_public_network_are_told_by_it_and_private_ones_one_by_one() {
+        let network = |text: &str| text.parse::<UdpAddr>().map(|addr| addr.network());
+        assert_eq!(network("192.0.2.1:5"), network("192.0.2.200:6"));
+        assert_ne!(network("192.0.2.1:5"), network("192.0.3.1:5"));
+        assert_eq!(network("[2001:db8::1]:5"), network("[2001:db8::ffff]:6"));
+        assert_ne!(network("[2001:db8::1]:5"), network("[2001:db8:0:1::1]:5"));
+        for private in ["127.0.0.1:5", "10.0.0.1:5", "[::1]:5", "[fd00::1]:5", "[fe80::1]:5"] {
+            assert_eq!(network(private), Ok(None), "{private}");
+        }
+    }
+}
