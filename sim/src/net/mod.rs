@@ -335,12 +335,13 @@ where
         loop {
             let Some(slot) = self.nodes.get_mut(&addr) else { return };
             let Some(node) = &mut slot.node else { return };
-            if let Some(Datagram { src, dst, payload }) = node.poll_transmit() {
-                let src = src.unwrap_or(addr);
-                self.send(addr, src, dst, payload.into_mut());
-            } else if let Some(event) = node.poll_event() {
+            // Events first: what a datagram made the application hear is heard before anything else is seen.
+            if let Some(event) = node.poll_event() {
                 let mut cx = Cx { now, addr, node, trace: &mut self.trace };
                 slot.app.on_event(&mut cx, event);
+            } else if let Some(Datagram { src, dst, payload }) = node.poll_transmit() {
+                let src = src.unwrap_or(addr);
+                self.send(addr, src, dst, payload.into_mut());
             } else {
                 break;
             }
