@@ -1,6 +1,6 @@
 //! Secure nodes that talk to one another, their network and their books.
 
-use super::ledger::Books;
+use super::ledger::{Books, Figures};
 use super::secure::{Secure, addr, node};
 use super::talker::Talker;
 use super::{Report, Settings};
@@ -73,10 +73,8 @@ impl Crowd {
 
     /// Every first copy that was delivered was heard.
     pub fn expect_all_opened(&self) {
-        // The tap settles the last delivery; whatever is due still was not heard.
-        let (figures, _) = self.figures();
-        if figures.unopened > 0 {
-            let unopened = figures.unopened;
+        let unopened = self.figures().0.unopened;
+        if unopened > 0 {
             self.books.violate(format!("{unopened} delivered messages were not heard"));
         }
     }
@@ -98,12 +96,21 @@ impl Crowd {
         }
     }
 
-    /// The node has all others for peers.
-    pub fn expect_all_up(&self, at: MemoryAddr, nodes: u32) {
-        let peers = self.network.node(at).map_or(0, |node| node.stats().value("p2pke.peers"));
-        let others = u64::from(nodes.saturating_sub(1));
-        if peers != others {
-            self.books.violate(format!("{at:?} has {peers} peers, of {others}"));
+    /// What was accepted was sealed, reported undelivered, lost in a crash, or waits.
+    pub fn expect_nothing_vanished(&self) {
+        let (figures, queued) = self.figures();
+        let accounted = figures.sealed + figures.undelivered + figures.crashed + queued;
+        if figures.told != accounted {
+            let told = figures.told;
+            self.books.violate(format!("{told} messages were told, {accounted} are accounted for"));
+        }
+    }
+
+    /// At least so many sessions were used, each direction counting by itself.
+    pub fn expect_sessions(&self, least: u64) {
+        let sessions = self.figures().0.sessions;
+        if sessions < least {
+            self.books.violate(format!("only {sessions} sessions were used, of {least} or more"));
         }
     }
 
@@ -113,8 +120,11 @@ impl Crowd {
         self.network.running().map(|(_, node)| node.stats().value(name)).sum()
     }
 
-    fn figures(&self) -> (super::ledger::Figures, u64) {
-        self.books.with(|ledger| (ledger.figures, ledger.queued()))
+    fn figures(&self) -> (Figures, u64) {
+        self.books.with(|ledger| {
+            ledger.settle();
+            (ledger.figures, ledger.queued())
+        })
     }
 
     /// The report of all that there is to say.

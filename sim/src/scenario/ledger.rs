@@ -189,8 +189,8 @@ impl Ledger {
         }
     }
 
-    /// Whatever was due has had its chance.
-    fn settle(&mut self) {
+    /// Between two steps of the network: whatever was due has had its chance.
+    pub fn settle(&mut self) {
         self.figures.unopened += u64::from(self.due.take().is_some());
     }
 

@@ -25,10 +25,7 @@ pub fn rekey(settings: &Settings, seed: u64) -> Report {
         let (told, heard, refused) = (figures.told, figures.heard, figures.refused);
         crowd.books.violate(format!("{heard} heard of {told} told, {refused} refused"));
     }
-    let expected = u64::from(nodes) * u64::from(nodes.saturating_sub(1)) * seconds / 2;
-    if figures.sessions < expected {
-        let sessions = figures.sessions;
-        crowd.books.violate(format!("only {sessions} sessions were used, of {expected} or more"));
-    }
+    crowd.expect_nothing_vanished();
+    crowd.expect_sessions(u64::from(nodes) * u64::from(nodes.saturating_sub(1)) * seconds / 2);
     crowd.report("rekey", seed)
 }
