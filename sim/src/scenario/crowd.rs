@@ -8,7 +8,7 @@ use crate::net::{Faults, Network};
 use core::time::Duration;
 use std::rc::Rc;
 use tellask::p2pke::channel::Timing;
-use tellask::{Limits, MemoryAddr, PeerAddr};
+use tellask::{Instant, Limits, MemoryAddr, PeerAddr};
 
 /// Talkers on a network.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct Crowd {
     /// What was told, sealed, delivered and heard.
     pub books: Books,
     seed: u64,
+    /// How many restarts there were.
+    lives: u32,
     timing: Timing,
     limits: Limits,
 }
@@ -29,7 +31,7 @@ impl Crowd {
         let books = Books::default();
         let mut network = Network::tapped(seed, books.clone());
         network.set_faults(faults);
-        Self { network, books, seed, timing, limits }
+        Self { network, books, seed, lives: 0, timing, limits }
     }
 
     /// Adds the nodes 0 to `nodes`, each of which tells each other once in `interval` for `time`.
@@ -54,6 +56,7 @@ impl Crowd {
         interval: Duration,
         time: Duration,
     ) {
+        self.books.with(|ledger| ledger.know(addr(self.seed, number)));
         let now = self.network.now();
         let talker = Talker::new(&self.books, everybody, number, interval, now, now + time);
         self.network.add(MemoryAddr(number), self.stack(number, 0), talker);
@@ -65,10 +68,18 @@ impl Crowd {
         node(self.seed, number, life, self.timing, &self.limits)
     }
 
-    /// The node `number` crashes.
-    pub fn crash(&mut self, number: u32) {
-        self.network.crash(MemoryAddr(number));
-        self.books.with(|ledger| ledger.on_crash(MemoryAddr(number)));
+    /// The node at `at` crashes.
+    pub fn crash(&mut self, at: MemoryAddr) {
+        self.network.crash(at);
+        self.books.with(|ledger| ledger.on_crash(at));
+    }
+
+    /// The node at `at` starts again with its key, and says nothing of its own before `from`.
+    pub fn restart(&mut self, at: MemoryAddr, from: Instant) {
+        self.lives += 1;
+        let stack = self.stack(at.0, self.lives);
+        self.network.start(at, stack);
+        self.network.app(at, |talker, _| talker.mute(from));
     }
 
     /// Every first copy that was delivered was heard.

@@ -37,7 +37,10 @@ pub struct Ledger {
     flying: BTreeMap<DatagramId, Flying>,
     /// What must be heard before anything else happens.
     due: Option<(Way, u64)>,
-    last_heard: BTreeMap<Way, Instant>,
+    ways: BTreeMap<Way, Between>,
+    /// Who is where.
+    known: BTreeMap<MemoryAddr, PeerAddr<MemoryAddr>>,
+    meter: Option<Meter>,
     record: Option<VecDeque<Recorded>>,
     /// The figures so far.
     pub figures: Figures,
@@ -56,6 +59,24 @@ struct Flying {
     seq: u64,
     copies: u8,
     opened: bool,
+}
+
+/// What was said on one way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Between {
+    /// Messages that the sender's stack accepted.
+    pub told: u64,
+    /// Messages that were heard.
+    pub heard: u64,
+    /// When the last was heard.
+    pub last: Option<Instant>,
+}
+
+/// Bytes from and to addresses where nobody is, from some address on.
+#[derive(Clone, Debug)]
+struct Meter {
+    from: MemoryAddr,
+    bytes: BTreeMap<MemoryAddr, (u64, u64)>,
 }
 
 /// How many messages, or datagrams with messages, met which fate.
@@ -123,10 +144,34 @@ impl Ledger {
         self.record.take().unwrap_or_default()
     }
 
-    /// When something was last heard on this way.
+    /// Notes who is where.
+    pub fn know(&mut self, peer: PeerAddr<MemoryAddr>) {
+        self.known.insert(peer.addr, peer);
+    }
+
+    /// Measures what is injected in the name of the addresses from `from` on, and what is sent to
+    /// them: to none of them may ever have been sent more than came from it.
+    pub fn meter(&mut self, from: MemoryAddr) {
+        self.meter = Some(Meter { from, bytes: BTreeMap::new() });
+    }
+
+    /// The bytes from and to the addresses that are measured, in all.
     #[must_use]
-    pub fn last_heard(&self, way: Way) -> Option<Instant> {
-        self.last_heard.get(&way).copied()
+    pub fn metered(&self) -> (u64, u64) {
+        let bytes = self.meter.iter().flat_map(|meter| meter.bytes.values());
+        bytes.fold((0, 0), |sum, bytes| (sum.0 + bytes.0, sum.1 + bytes.1))
+    }
+
+    /// What was said on this way.
+    #[must_use]
+    pub fn between(&self, way: Way) -> Between {
+        self.ways.get(&way).copied().unwrap_or_default()
+    }
+
+    /// What was said on each way that was used.
+    #[must_use]
+    pub fn ways(&self) -> Vec<(Way, Between)> {
+        self.ways.iter().map(|(way, between)| (*way, *between)).collect()
     }
 
     /// Messages that were accepted and are not on the wire.
@@ -139,6 +184,7 @@ impl Ledger {
     pub fn on_tell(&mut self, way: Way, seq: u64, accepted: bool) {
         if accepted {
             self.figures.told += 1;
+            self.ways.entry(way).or_default().told += 1;
             self.queued.entry(way).or_default().push_back(seq);
         } else {
             self.figures.refused += 1;
@@ -169,20 +215,18 @@ impl Ledger {
         self.figures.peers_down += u64::from(matches!(event, Event::PeerDown { .. }));
     }
 
-    /// An application heard `message`; `from` is who is known to be at the source's address.
-    pub fn on_heard(
-        &mut self,
-        now: Instant,
-        from: Option<PeerAddr<MemoryAddr>>,
-        message: &Message<PeerAddr<MemoryAddr>>,
-    ) {
+    /// An application heard `message`.
+    pub fn on_heard(&mut self, now: Instant, message: &Message<PeerAddr<MemoryAddr>>) {
         self.figures.heard += 1;
         let way = (message.src.addr, message.dst.addr);
-        self.last_heard.insert(way, now);
+        let between = self.ways.entry(way).or_default();
+        between.heard += 1;
+        between.last = Some(now);
         let Some((due, seq)) = self.due.take() else {
             return self.violate(format!("{way:?}: heard what was not delivered just now"));
         };
-        if due != way || from != Some(message.src) {
+        let (src, dst) = (self.known.get(&due.0), self.known.get(&due.1));
+        if src != Some(&message.src) || dst != Some(&message.dst) {
             self.violate(format!("{due:?}: heard as if from {:?}", message.src));
         } else if message.payload != message_of(way, seq)[..] {
             self.violate(format!("{way:?}: heard something other than message {seq}"));
@@ -198,6 +242,21 @@ impl Ledger {
         self.figures.violations += 1;
         if self.violations.len() < WORDS {
             self.violations.push(what);
+        }
+    }
+
+    fn on_metered(&mut self, sighting: &Sighting<'_>) {
+        let Some(meter) = &mut self.meter else { return };
+        let injected = sighting.id.sender.is_none();
+        let addr = if injected { sighting.src } else { sighting.dst };
+        if addr < meter.from {
+            return;
+        }
+        let (sent, answered) = meter.bytes.entry(addr).or_default();
+        *if injected { &mut *sent } else { &mut *answered } += sighting.bytes.len() as u64;
+        if answered > sent {
+            let what = format!("{addr:?} sent {sent} bytes and was sent {answered}");
+            self.violate(what);
         }
     }
 
@@ -243,6 +302,9 @@ impl Tap for Books {
     fn see(&mut self, sighting: &Sighting<'_>) {
         self.with(|ledger| {
             ledger.settle();
+            if matches!(sighting.fate, Fate::Sent { .. }) {
+                ledger.on_metered(sighting);
+            }
             // What was injected carries nothing that may be heard.
             if sighting.id.sender.is_none() {
                 return;

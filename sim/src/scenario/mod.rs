@@ -5,6 +5,8 @@
 
 mod all_to_all;
 mod crowd;
+mod faults;
+mod flood;
 mod ledger;
 mod rekey;
 mod report;
@@ -13,7 +15,9 @@ mod talker;
 
 pub use all_to_all::all_to_all;
 pub use crowd::Crowd;
-pub use ledger::{Books, Figures, Ledger, Recorded, Way, message_of};
+pub use faults::faults;
+pub use flood::flood;
+pub use ledger::{Between, Books, Figures, Ledger, Recorded, Way, message_of};
 pub use rekey::rekey;
 pub use report::Report;
 pub use secure::{DATE, Secure, addr, key, node, timing};
@@ -45,6 +49,16 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "all-to-all",
         about: "everybody tells everybody with 20 % loss and a new session every second [20 nodes, 60 s]",
         run: all_to_all,
+    },
+    Scenario {
+        name: "faults",
+        about: "corruption, a partition, crashes and recorded datagrams, and all is well again [6 nodes]",
+        run: faults,
+    },
+    Scenario {
+        name: "flood",
+        about: "hellos from spoofed sources while a pair talks [10000 sources, 10 s]",
+        run: flood,
     },
     Scenario {
         name: "rekey",

@@ -61,8 +61,7 @@ impl App<Secure> for Talker {
             return self.books.with(|ledger| ledger.on_notice(cx.addr(), &event));
         };
         cx.note(&message.payload);
-        let from = self.everybody.get(message.src.addr.0 as usize).copied();
-        self.books.with(|ledger| ledger.on_heard(cx.now(), from, &message));
+        self.books.with(|ledger| ledger.on_heard(cx.now(), &message));
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
