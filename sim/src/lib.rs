@@ -1,1 +1,5 @@
-//! tellask
+//! A simulated network for tellask machines, and what is played on it.
+#![forbid(unsafe_code)]
+
+pub mod net;
+pub mod scenario;

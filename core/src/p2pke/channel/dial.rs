@@ -169,7 +169,11 @@ impl Channel {
         let Some(mut dial) = self.dial.take() else { return };
         if now >= dial.gives_up {
             let Dial { since, tells, seen, stage, .. } = *dial;
-            self.keep_superseded(stage, cx.timing, now);
+            match stage {
+                // The peer may have our InitDone, and be about to send under this session.
+                Stage::Done(session) => self.retire(session),
+                hello @ Stage::Hello { .. } => self.keep_superseded(hello, cx.timing, now),
+            }
             self.on_failed(since, tells, seen);
             return;
         }

@@ -1,0 +1,80 @@
+//! What stands on a node: an application with virtual timers.
+
+use super::trace::Trace;
+use tellask::swarm::TellError;
+use tellask::{Instant, Layer, MemoryAddr, Node, Payload, Swarm};
+
+/// The application of one node. It outlives crashes of the node, since it is what a scenario observes with.
+pub trait App<L: Layer> {
+    /// The node was added, or started again.
+    fn on_start(&mut self, cx: &mut Cx<'_, L>) {
+        let _ = cx;
+    }
+
+    /// The stack has something to say.
+    fn on_event(&mut self, cx: &mut Cx<'_, L>, event: L::Event);
+
+    /// When [`on_timeout`](App::on_timeout) is to be called next.
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Does what is due by now.
+    fn on_timeout(&mut self, cx: &mut Cx<'_, L>) {
+        let _ = cx;
+    }
+}
+
+/// An application that does not listen.
+impl<L: Layer> App<L> for () {
+    fn on_event(&mut self, _: &mut Cx<'_, L>, _: L::Event) {}
+}
+
+/// What an application is lent with each call.
+#[derive(Debug)]
+pub struct Cx<'a, L> {
+    pub(super) now: Instant,
+    pub(super) addr: MemoryAddr,
+    pub(super) node: &'a mut Node<L>,
+    pub(super) trace: &'a mut Trace,
+}
+
+impl<L: Layer> Cx<'_, L> {
+    /// What time it is.
+    #[must_use]
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Where the node is.
+    #[must_use]
+    pub const fn addr(&self) -> MemoryAddr {
+        self.addr
+    }
+
+    /// The node, to look at.
+    #[must_use]
+    pub const fn node(&self) -> &Node<L> {
+        self.node
+    }
+
+    /// Hands a command to the stack.
+    pub fn command(&mut self, command: L::Command) {
+        self.node.handle_command(self.now, command);
+    }
+
+    /// Makes `bytes` part of the trace.
+    pub fn note(&mut self, bytes: &[u8]) {
+        self.trace.add(&[self.now.as_nanos(), u64::from(self.addr.0)], bytes);
+    }
+}
+
+impl<L: Swarm> Cx<'_, L> {
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// The stack did not accept it.
+    pub fn tell(&mut self, dst: L::Addr, payload: impl Into<Payload>) -> Result<(), TellError> {
+        self.node.tell(self.now, dst, payload)
+    }
+}

@@ -1,0 +1,93 @@
+//! Listening in on the network.
+
+use core::fmt;
+use tellask::{Instant, MemoryAddr};
+
+/// Hears of everything that happens to a datagram.
+pub trait Tap {
+    /// `sighting` happens just now. A [`Fate::Delivered`] is heard before the node gets the bytes.
+    fn see(&mut self, sighting: &Sighting<'_>);
+}
+
+/// Nobody listens.
+impl Tap for () {
+    fn see(&mut self, _: &Sighting<'_>) {}
+}
+
+/// Something that happened to a datagram.
+#[derive(Clone, Copy)]
+pub struct Sighting<'a> {
+    /// When.
+    pub now: Instant,
+    /// Which datagram.
+    pub id: DatagramId,
+    /// Where from, as the datagram says.
+    pub src: MemoryAddr,
+    /// Where to.
+    pub dst: MemoryAddr,
+    /// What happened.
+    pub fate: Fate,
+    /// Its bytes, as they are now.
+    pub bytes: &'a [u8],
+}
+
+/// The name of a datagram: who sent it, as the how-manieth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DatagramId {
+    /// The node that sent it; `None` for one that was injected.
+    pub sender: Option<MemoryAddr>,
+    /// How many datagrams that one had sent before.
+    pub number: u64,
+}
+
+/// What happened to a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// A node sent it, or somebody injected it. It will be delivered or lost `copies` times.
+    Sent {
+        /// One; two where the network duplicates it.
+        copies: u8,
+    },
+    /// A copy of it is given to the node at its destination.
+    Delivered {
+        /// Whether the network changed its bytes.
+        spoilt: bool,
+    },
+    /// A copy of it is gone.
+    Lost(Loss),
+}
+
+/// How a datagram was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// At random.
+    Random,
+    /// The way is cut.
+    Cut,
+    /// Nobody is at its destination.
+    Nobody,
+    /// It is larger than the network's MTU.
+    TooLarge,
+}
+
+impl Fate {
+    /// The fate as words of the trace.
+    pub(super) const fn code(self) -> u64 {
+        match self {
+            Self::Sent { copies } => copies as u64,
+            Self::Delivered { spoilt: false } => 16,
+            Self::Delivered { spoilt: true } => 17,
+            Self::Lost(Loss::Random) => 32,
+            Self::Lost(Loss::Cut) => 33,
+            Self::Lost(Loss::Nobody) => 34,
+            Self::Lost(Loss::TooLarge) => 35,
+        }
+    }
+}
+
+impl fmt::Debug for Sighting<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { now, src, dst, fate, bytes, .. } = self;
+        write!(f, "{now} {src:?} -> {dst:?} {fate:?} {} bytes", bytes.len())
+    }
+}
