@@ -1,5 +1,6 @@
 //! A simulated network for tellask machines, and what is played on it.
 #![forbid(unsafe_code)]
 
+pub mod laws;
 pub mod net;
 pub mod scenario;

@@ -69,8 +69,8 @@ fn parse_run(mut args: impl Iterator<Item = String>) -> Result<Job, String> {
         return Ok(Job::Help);
     }
     let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name);
-    let scenario =
-        scenario.ok_or_else(|| format!("there is no scenario {name:?}: tellask-sim list has them"))?;
+    let scenario = scenario
+        .ok_or_else(|| format!("there is no scenario {name:?}: tellask-sim list has them"))?;
     let (mut settings, mut seed) = (Settings::default(), 0);
     while let Some(option) = args.next() {
         match option.as_str() {

@@ -75,8 +75,10 @@ impl Faults {
 
     /// How long this datagram takes.
     pub(super) fn time(&self, draw: Draw) -> Duration {
-        let held = if self.reorder.happens(draw, "reorder") { self.reorder_by } else { Duration::ZERO };
-        let time = self.delay.saturating_add(draw.up_to("jitter", self.jitter)).saturating_add(held);
+        let held =
+            if self.reorder.happens(draw, "reorder") { self.reorder_by } else { Duration::ZERO };
+        let time =
+            self.delay.saturating_add(draw.up_to("jitter", self.jitter)).saturating_add(held);
         time.max(Duration::from_nanos(1))
     }
 

@@ -96,9 +96,8 @@ fn bad() -> Faults {
 /// Each node of the lower half with each of the upper.
 fn halves(nodes: u32) -> impl Iterator<Item = (MemoryAddr, MemoryAddr)> {
     let half = nodes / 2;
-    (0..half).flat_map(move |low| {
-        (half..nodes).map(move |high| (MemoryAddr(low), MemoryAddr(high)))
-    })
+    (0..half)
+        .flat_map(move |low| (half..nodes).map(move |high| (MemoryAddr(low), MemoryAddr(high))))
 }
 
 /// Each node has heard each other since `since`.

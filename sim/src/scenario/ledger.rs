@@ -193,7 +193,8 @@ impl Ledger {
 
     /// A node crashed: what waited in its stack is gone.
     pub fn on_crash(&mut self, node: MemoryAddr) {
-        for (_, queue) in self.queued.range_mut((node, MemoryAddr(0))..=(node, MemoryAddr(u32::MAX)))
+        for (_, queue) in
+            self.queued.range_mut((node, MemoryAddr(0))..=(node, MemoryAddr(u32::MAX)))
         {
             self.figures.crashed += queue.len() as u64;
             queue.clear();
@@ -206,9 +207,12 @@ impl Ledger {
             self.figures.undelivered += 1;
             let queue = self.queued.entry((node, dst.addr)).or_default();
             // What is full refuses the newest; a handshake that fails, fails the oldest first.
-            let gone = if *reason == Undeliverable::Full { queue.pop_back() } else { queue.pop_front() };
+            let gone =
+                if *reason == Undeliverable::Full { queue.pop_back() } else { queue.pop_front() };
             if gone.is_none() {
-                self.violate(format!("{node:?} says that a message that it had sent is undelivered"));
+                self.violate(format!(
+                    "{node:?} says that a message that it had sent is undelivered"
+                ));
             }
         }
         self.figures.peers_up += u64::from(matches!(event, Event::PeerUp { .. }));
