@@ -69,8 +69,8 @@ fn parse_run(mut args: impl Iterator<Item = String>) -> Result<Job, String> {
         return Ok(Job::Help);
     }
     let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name);
-    let scenario =
-        scenario.ok_or_else(|| format!("there is no scenario {name:?}: tellask-sim list has them"))?;
+    let scenario = scenario
+        .ok_or_else(|| format!("there is no scenario {name:?}: tellask-sim list has them"))?;
     let (mut settings, mut seed) = (Settings::default(), 0);
     while let Some(option) = args.next() {
         match option.as_str() {
@@ -88,7 +88,7 @@ fn parse_run(mut args: impl Iterator<Item = String>) -> Result<Job, String> {
 
 fn number<N>(option: &str, value: Option<String>, least: N) -> Result<N, String>
 where
-    N: std::str::FromStr + PartialOrd + std::fmt::Display,
+    N: core::str::FromStr + PartialOrd + core::fmt::Display,
 {
     let value = value.ok_or_else(|| format!("{option} needs a number after it"))?;
     let number = value.parse().ok().filter(|number| *number >= least);

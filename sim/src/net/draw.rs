@@ -34,7 +34,9 @@ impl Draw {
 
     /// 64 bits for what is named `domain`.
     pub(super) fn bits(self, domain: &str) -> u64 {
-        let name = domain.bytes().fold(0, |hash: u64, byte| mix(hash.wrapping_add(STEP) ^ u64::from(byte)));
+        let name = domain
+            .bytes()
+            .fold(0, |hash: u64, byte| mix(hash.wrapping_add(STEP) ^ u64::from(byte)));
         self.with(name).0
     }
 

@@ -75,8 +75,10 @@ impl Faults {
 
     /// How long this datagram takes.
     pub(super) fn time(&self, draw: Draw) -> Duration {
-        let held = if self.reorder.happens(draw, "reorder") { self.reorder_by } else { Duration::ZERO };
-        let time = self.delay.saturating_add(draw.up_to("jitter", self.jitter)).saturating_add(held);
+        let held =
+            if self.reorder.happens(draw, "reorder") { self.reorder_by } else { Duration::ZERO };
+        let time =
+            self.delay.saturating_add(draw.up_to("jitter", self.jitter)).saturating_add(held);
         time.max(Duration::from_nanos(1))
     }
 
@@ -92,7 +94,7 @@ impl Faults {
         }
         let flipped = self.flip.happens(draw, "flip") && !bytes.is_empty();
         if flipped {
-            // Distinct bits: those of one stride that no power of two but one divides into.
+            // Neighbours, so that no two undo each other.
             let bits = bytes.len() as u64 * 8;
             let first = draw.below("bit", bits);
             for nth in 0..1 + draw.below("bits", 8).min(bits - 1) {

@@ -73,9 +73,8 @@ pub fn flood(settings: &Settings, seed: u64) -> Report {
     if peak > cap {
         crowd.books.violate(format!("{peak} half-open handshakes, and the cap is {cap}"));
     }
-    let between = |src, dst| {
-        crowd.books.with(|ledger| ledger.between((MemoryAddr(src), MemoryAddr(dst))))
-    };
+    let between =
+        |src, dst| crowd.books.with(|ledger| ledger.between((MemoryAddr(src), MemoryAddr(dst))));
     let (there, back) = (between(VICTIM, PEER), between(PEER, VICTIM));
     let (told, heard) = (there.told + back.told, there.heard + back.heard);
     if heard < told * 9 / 10 {
