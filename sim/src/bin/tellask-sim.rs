@@ -88,7 +88,7 @@ fn parse_run(mut args: impl Iterator<Item = String>) -> Result<Job, String> {
 
 fn number<N>(option: &str, value: Option<String>, least: N) -> Result<N, String>
 where
-    N: std::str::FromStr + PartialOrd + std::fmt::Display,
+    N: core::str::FromStr + PartialOrd + core::fmt::Display,
 {
     let value = value.ok_or_else(|| format!("{option} needs a number after it"))?;
     let number = value.parse().ok().filter(|number| *number >= least);

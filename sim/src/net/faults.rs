@@ -94,7 +94,7 @@ impl Faults {
         }
         let flipped = self.flip.happens(draw, "flip") && !bytes.is_empty();
         if flipped {
-            // Distinct bits: those of one stride that no power of two but one divides into.
+            // Neighbours, so that no two undo each other.
             let bits = bytes.len() as u64 * 8;
             let first = draw.below("bit", bits);
             for nth in 0..1 + draw.below("bits", 8).min(bits - 1) {

@@ -167,7 +167,8 @@ where
         self.ways.insert((src, dst), faults);
     }
 
-    /// The largest datagram, in bytes. Nodes that are added later learn it when they are bound.
+    /// The largest datagram, in bytes. Nodes that are added later learn it when they are bound, the
+    /// others when they send a larger one.
     pub const fn set_mtu(&mut self, mtu: usize) {
         self.mtu = mtu;
     }
@@ -386,12 +387,20 @@ where
             self.ways.get(&(sender, dst)).copied().unwrap_or(self.faults)
         };
         let copies = if faults.duplicate.happens(draw, "duplicate") { 2 } else { 1 };
+        if bytes.len() > self.mtu {
+            self.see(id, src, dst, Fate::Sent { copies: 1 }, &bytes);
+            self.see(id, src, dst, Fate::Lost(Loss::TooLarge), &bytes);
+            // As a socket does that knows the limit of its link. Whatever the node says to it is
+            // moved by `pump`, which called this.
+            if let Some(node) = self.nodes.get_mut(&sender).and_then(|slot| slot.node.as_mut()) {
+                node.handle_input(self.now, DatagramInput::TooLarge { dst, limit: self.mtu });
+            }
+            return;
+        }
         self.see(id, src, dst, Fate::Sent { copies }, &bytes);
         for copy in 0..copies {
             let draw = draw.with(copy.into());
-            let loss = if bytes.len() > self.mtu {
-                Some(Loss::TooLarge)
-            } else if !self.cuts.is_empty() && self.cuts.contains(&(sender, dst)) {
+            let loss = if !self.cuts.is_empty() && self.cuts.contains(&(sender, dst)) {
                 Some(Loss::Cut)
             } else {
                 faults.loss.happens(draw, "loss").then_some(Loss::Random)

@@ -11,7 +11,7 @@
 //! Handshake messages, which are told by their counter, carry nothing and are not followed.
 
 use crate::net::{DatagramId, Fate, Sighting, Tap};
-use std::cell::RefCell;
+use core::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use tellask::swarm::Undeliverable;
@@ -41,7 +41,7 @@ pub struct Ledger {
     /// Who is where.
     known: BTreeMap<MemoryAddr, PeerAddr<MemoryAddr>>,
     meter: Option<Meter>,
-    record: Option<VecDeque<Recorded>>,
+    record: Option<Record>,
     /// The figures so far.
     pub figures: Figures,
     violations: Vec<String>,
@@ -70,6 +70,23 @@ pub struct Between {
     pub heard: u64,
     /// When the last was heard.
     pub last: Option<Instant>,
+}
+
+#[derive(Clone, Debug)]
+struct Record {
+    count: usize,
+    kept: VecDeque<Recorded>,
+    /// Data that may be heard at this moment.
+    delivered: Option<Recorded>,
+}
+
+impl Record {
+    fn keep(&mut self, recorded: Recorded) {
+        if self.kept.len() >= self.count {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(recorded);
+    }
 }
 
 /// Bytes from and to addresses where nobody is, from some address on.
@@ -134,14 +151,15 @@ impl Books {
 }
 
 impl Ledger {
-    /// Keeps the last `count` datagrams from now on.
+    /// Keeps from now on the last `count` datagrams that did what they were sent for: handshake messages
+    /// that were delivered, and data that was heard.
     pub fn record(&mut self, count: usize) {
-        self.record = Some(VecDeque::with_capacity(count));
+        self.record = Some(Record { count, kept: VecDeque::new(), delivered: None });
     }
 
     /// What was recorded, which ends the recording.
     pub fn recorded(&mut self) -> VecDeque<Recorded> {
-        self.record.take().unwrap_or_default()
+        self.record.take().map(|record| record.kept).unwrap_or_default()
     }
 
     /// Notes who is where.
@@ -235,6 +253,11 @@ impl Ledger {
         } else if message.payload != message_of(way, seq)[..] {
             self.violate(format!("{way:?}: heard something other than message {seq}"));
         }
+        if let Some(record) = &mut self.record
+            && let Some(heard) = record.delivered.take()
+        {
+            record.keep(heard);
+        }
     }
 
     /// Between two steps of the network: whatever was due has had its chance.
@@ -266,12 +289,6 @@ impl Ledger {
 
     fn on_sent(&mut self, sighting: &Sighting<'_>, copies: u8) {
         let way = (sighting.src, sighting.dst);
-        if let Some(record) = &mut self.record {
-            if record.len() == record.capacity() {
-                record.pop_front();
-            }
-            record.push_back((way, sighting.bytes.to_vec()));
-        }
         let Some(counter) = counter(sighting.bytes).filter(|counter| *counter >= FIRST_DATA) else {
             return;
         };
@@ -281,6 +298,18 @@ impl Ledger {
             return self.violate(format!("{way:?}: sealed what nobody told"));
         };
         self.flying.insert(sighting.id, Flying { way, seq, copies, opened: false });
+    }
+
+    fn on_delivered(&mut self, sighting: &Sighting<'_>, spoilt: bool) {
+        let Some(record) = &mut self.record else { return };
+        let delivered = ((sighting.src, sighting.dst), sighting.bytes.to_vec());
+        let is_data = counter(sighting.bytes).is_some_and(|counter| counter >= FIRST_DATA);
+        record.delivered = None;
+        if is_data {
+            record.delivered = Some(delivered);
+        } else if !spoilt {
+            record.keep(delivered);
+        }
     }
 
     fn on_copy(&mut self, id: DatagramId, delivered: Option<bool>) {
@@ -315,7 +344,10 @@ impl Tap for Books {
             }
             match sighting.fate {
                 Fate::Sent { copies } => ledger.on_sent(sighting, copies),
-                Fate::Delivered { spoilt } => ledger.on_copy(sighting.id, Some(spoilt)),
+                Fate::Delivered { spoilt } => {
+                    ledger.on_delivered(sighting, spoilt);
+                    ledger.on_copy(sighting.id, Some(spoilt));
+                }
                 Fate::Lost(_) => ledger.on_copy(sighting.id, None),
             }
         });

@@ -1,0 +1,64 @@
+//! The scenarios of the simulated network, in sizes that take seconds.
+//!
+//! In release, or with `TELLASK_SCENARIOS=full`, all-to-all is played in the size that is promised for
+//! every change: 20 nodes for a minute. The large one is played by hand:
+//! `tellask-sim run all-to-all --nodes 100 --seconds 600`.
+
+use tellask_sim::scenario::{Report, SCENARIOS, Settings, all_to_all, faults, flood, rekey};
+
+const SEED: u64 = 20_260_101;
+
+fn play(scenario: fn(&Settings, u64) -> Report, nodes: u32, seconds: u64, seed: u64) -> Report {
+    let settings = Settings { nodes: Some(nodes), seconds: Some(seconds) };
+    let report = scenario(&settings, seed);
+    assert!(report.is_ok(), "{report}");
+    report
+}
+
+fn in_full() -> bool {
+    let asked = std::env::var("TELLASK_SCENARIOS").is_ok_and(|value| value == "full");
+    asked || !cfg!(debug_assertions)
+}
+
+#[test]
+fn what_the_network_delivers_of_all_to_all_is_heard_once_in_the_clear_from_the_right_peer() {
+    let (nodes, seconds) = if in_full() { (20, 60) } else { (8, 20) };
+    let report = play(all_to_all, nodes, seconds, SEED);
+    assert_eq!(report.figure("messages_heard"), report.figure("messages_delivered"));
+    assert!(report.figure("messages_delivered_again") > 0, "{report}");
+    assert!(report.figure("datagrams_lost") * 6 > report.figure("datagrams_sent"), "{report}");
+}
+
+#[test]
+fn sessions_are_renewed_under_load_and_not_a_message_is_lost() {
+    let report = play(rekey, 3, 8, SEED);
+    assert_eq!(report.figure("messages_heard"), report.figure("messages_told"));
+    assert!(report.figure("messages_told") > 10_000, "{report}");
+}
+
+#[test]
+fn a_flood_from_spoofed_sources_keeps_to_its_cap_and_its_bytes_and_disturbs_nobody() {
+    let report = play(flood, 3_000, 4, SEED);
+    assert_eq!(report.figure("half_open_at_most"), 1_024, "the cap is reached\n{report}");
+    assert!(report.figure("spoofed_bytes_answered") > 0, "{report}");
+    assert!(report.figure("newcomer_heard") > 0, "{report}");
+}
+
+#[test]
+fn all_pairs_talk_again_after_corruption_partitions_and_crashes() {
+    let report = play(faults, 4, 15, SEED);
+    assert!(report.figure("datagrams_sent_again") > 0, "{report}");
+    assert!(report.figure("messages_delivered_spoilt") > 0, "{report}");
+    assert!(report.figure("peers_down") > 0, "{report}");
+}
+
+#[test]
+fn every_scenario_replays_exactly_and_goes_another_way_with_another_seed() {
+    for scenario in SCENARIOS {
+        let nodes = if scenario.name == "flood" { 50 } else { 3 };
+        let once = play(scenario.run, nodes, 4, SEED);
+        assert_eq!(once, play(scenario.run, nodes, 4, SEED), "{}", scenario.name);
+        let other = play(scenario.run, nodes, 4, SEED + 1);
+        assert_ne!(once.trace.hash(), other.trace.hash(), "{}", scenario.name);
+    }
+}
