@@ -80,19 +80,22 @@ impl<A: Clone + Ord, T: Weigh> Outbox<A, T> {
         }
         let weight = item.weight().saturating_add(OVERHEAD);
         self.bytes = self.bytes.saturating_add(weight);
-        let mut crossed = None;
+        let mut over = false;
         if let Some(waiting) = self.waiting.get_mut(&dst) {
             waiting.bytes = waiting.bytes.saturating_add(weight);
             waiting.queue.push_back(item);
-            if waiting.bytes >= self.mark_each && self.told_full_to.insert(dst.clone()) {
-                crossed = Some(Scope::To(dst));
-            }
+            over = waiting.bytes >= self.mark_each;
         } else {
-            self.queue.push_back((dst, item));
+            self.queue.push_back((dst.clone(), item));
         }
-        if self.bytes >= self.mark && !self.told_full {
+        // One edge at a time: what was not told must not count as told.
+        let mut crossed = None;
+        if self.bytes >= self.mark {
             self.told_full = true;
             crossed = Some(Scope::All);
+        } else if over {
+            self.told_full_to.insert(dst.clone());
+            crossed = Some(Scope::To(dst));
         }
         Ok(crossed)
     }

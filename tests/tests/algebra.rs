@@ -155,8 +155,7 @@ fn a_full_bottom_three_layers_down_loses_nothing_of_a_burst_and_says_so_in_time(
             ready |= event == Event::Ready { scope: Scope::All };
         }
         if let Some(due) = stack.poll_timeout() {
-            assert!(due > now, "due at {due}, at {now}");
-            now = due;
+            now = now.max(due);
             stack.handle_timeout(now);
         }
     }
