@@ -1,10 +1,11 @@
 //! How layers hold together: back-pressure through three of them, settling, side by side, joined.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test names what it looks for")]
+
 use core::time::Duration;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
 use tellask::outbox::{OVERHEAD, Outbox};
-use tellask::stack::FUEL;
 use tellask::stats::{Snapshot, StatsSink};
 use tellask::swarm::{Link, Message, Scope, TellError};
 use tellask::up::Up;
@@ -141,7 +142,7 @@ fn a_full_bottom_three_layers_down_loses_nothing_of_a_burst_and_says_so_in_time(
         assert!((MARK..MARK + message).contains(&relay.peak), "{} bytes at the peak", relay.peak);
     }
     let full = Event::Full { scope: Scope::All };
-    let events: Vec<_> = std::iter::from_fn(|| stack.poll_event()).collect();
+    let events: Vec<_> = core::iter::from_fn(|| stack.poll_event()).collect();
     assert!(
         events.contains(&full) && !events.iter().any(|e| matches!(e, Event::Undelivered { .. }))
     );
@@ -231,7 +232,6 @@ fn a_timer_that_is_always_due_cannot_hang_a_node_either() {
     let now = Instant::from_nanos(10);
     stack.handle_timeout(now);
     assert_eq!(stack.poll_timeout(), Some(now.next()));
-    assert!(FUEL > 0);
 }
 
 type Ports = Par<u32, DatagramPort<MemoryAddr>>;
@@ -260,7 +260,7 @@ fn members_side_by_side_are_served_in_turn_and_keep_to_themselves() {
         }
     }
     let order: Vec<u32> =
-        std::iter::from_fn(|| ports.poll_transmit()).map(|(key, _)| key).collect();
+        core::iter::from_fn(|| ports.poll_transmit()).map(|(key, _)| key).collect();
     assert_eq!(order, [0, 2, 0, 2, 0, 2, 0, 2]);
 }
 
@@ -344,7 +344,7 @@ fn a_family_is_closed_when_its_last_member_is() {
     stack.tell(now, At { key: 1, addr: PEER }, Payload::from("last words")).expect("accepted");
     stack.handle_command(now, Command::Close);
     let closed =
-        |stack: &mut Joined| std::iter::from_fn(|| stack.poll_event()).any(|e| e == Event::Closed);
+        |stack: &mut Joined| core::iter::from_fn(|| stack.poll_event()).any(|e| e == Event::Closed);
     assert!(!closed(&mut stack), "one has something to send yet");
     assert!(stack.poll_transmit().is_some());
     stack.handle_timeout(stack.poll_timeout().expect("the member is due"));
@@ -422,7 +422,7 @@ proptest! {
                 }
                 Op::Ready => {
                     let due = outbox.poll_timeout().is_some();
-                    let ready: Vec<_> = std::iter::from_fn(|| outbox.take_ready()).collect();
+                    let ready: Vec<_> = core::iter::from_fn(|| outbox.take_ready()).collect();
                     prop_assert_eq!(due, !ready.is_empty());
                     for scope in ready {
                         prop_assert!(full.remove(&scope), "{:?} was not full", scope);
@@ -486,7 +486,7 @@ fn what_nobody_takes_is_bounded_and_what_somebody_waits_for_is_never_dropped() {
     }
     up.push(Event::Answered { id: tellask::swarm::AskId::new(1), result: Ok(BytesMut::new()) });
     up.push(Event::Closed);
-    let events: Vec<_> = std::iter::from_fn(|| up.pop()).collect();
+    let events: Vec<_> = core::iter::from_fn(|| up.pop()).collect();
     let told = events.iter().filter(|event| matches!(event, Event::Told(_))).count();
     assert_eq!(told, 5_000 / (100 + OVERHEAD));
     assert!(events.iter().any(|event| matches!(event, Event::Answered { .. })));

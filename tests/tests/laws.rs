@@ -1,7 +1,9 @@
 //! Every layer keeps the laws, and each law's check can fail.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test names what it looks for")]
+
+use core::cell::Cell;
 use core::fmt;
-use std::cell::Cell;
 use std::collections::VecDeque;
 use tellask::identity::SecretKey;
 use tellask::p2pke::P2pke;

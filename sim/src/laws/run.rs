@@ -3,7 +3,8 @@
 use super::dump::{Counters, Dump};
 use super::{Call, CallOf, Subject, Violation};
 use core::fmt::Debug;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use core::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
 use tellask::{Instant, Layer, Seed};
 
 /// What each call brought out, as text, and the state after it.

@@ -44,8 +44,8 @@ where
         let mut passed = false;
         for event in sequence {
             layer.handle_input(now, event);
-            passed = core::iter::from_fn(|| layer.poll_event())
-                .fold(false, |found, other| found || discriminant(&other) == discriminant(&last));
+            let out: Vec<_> = core::iter::from_fn(|| layer.poll_event()).collect();
+            passed = out.iter().any(|other| discriminant(other) == discriminant(&last));
         }
         if !passed {
             return Err(format!("the event {last:?} is not passed on"));
