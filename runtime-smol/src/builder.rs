@@ -1,0 +1,173 @@
+//! From an address to a node and its driver.
+
+use crate::driver::Driver;
+use crate::error::BindError;
+use crate::node::{Node, Shared};
+use crate::socket::Socket;
+use std::fmt;
+use std::io;
+use std::time::SystemTime;
+use tellask::addr::Source;
+use tellask::driver::RUN_MAX;
+use tellask::identity::SecretKey;
+use tellask::p2pke::P2pke;
+use tellask::swarm::{Accept, BoxSwarm};
+use tellask::time::Anchor;
+use tellask::{
+    Addr, Datagram, DatagramInput, DatagramPort, Instant, Limits, PeerAddr, Seed, Stack, UdpAddr,
+};
+
+/// A stack over a UDP socket, chosen at run time.
+pub type UdpStack<A> = BoxSwarm<DatagramInput<UdpAddr>, Datagram<UdpAddr>, A>;
+
+/// The largest datagram that works towards everybody: what IPv6 guarantees (RFC 8200, section 5),
+/// less the headers of IPv6 and UDP.
+const MTU_FLOOR: usize = 1_232;
+
+/// Begins a node on a UDP socket that is bound to `addr`.
+///
+/// Port 0 takes any free port. `0.0.0.0` takes every IPv4 address of this machine, `[::]` every one of
+/// both families: an IPv4 peer is then called by its IPv4 address, never by an IPv4-mapped one. On
+/// such a socket a reply leaves from the address that its peer wrote to.
+///
+/// Without a layer on it, the node sends and receives in the clear, and whom a message is from is no
+/// more than what the network says.
+pub fn udp(addr: UdpAddr) -> Builder<UdpAddr> {
+    Builder {
+        addr,
+        mtu: MTU_FLOOR,
+        limits: Limits::default(),
+        seed: None,
+        accept: Accept::default(),
+        layers: 0,
+        stack: Box::new(|parts| Box::new(DatagramPort::new(&parts.limits))),
+    }
+}
+
+/// A node to be: its socket's address, its layers, and its settings in any order.
+#[must_use = "a builder does nothing until `bind` is called"]
+pub struct Builder<A> {
+    addr: UdpAddr,
+    mtu: usize,
+    limits: Limits,
+    seed: Option<Seed>,
+    accept: Accept,
+    layers: u32,
+    stack: Recipe<A>,
+}
+
+type Recipe<A> = Box<dyn FnOnce(&Parts) -> UdpStack<A> + Send>;
+
+/// What a layer is made of when its node starts.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Parts {
+    /// The node's bounds.
+    pub limits: Limits,
+    /// The layer's own seed.
+    pub seed: Seed,
+    /// Ties the node's clock to the calendar.
+    pub clock: Anchor,
+    /// Whom secure layers talk to.
+    pub accept: Accept,
+}
+
+impl<A: Addr + Send + Sync + 'static> Builder<A> {
+    /// The bounds of the node, in place of the defaults.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The seed of all the node's randomness, in place of 32 bytes from the operating system. For
+    /// tests: whoever knows it knows every secret that the node draws.
+    pub fn seed(mut self, seed: Seed) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// The largest datagram that works towards everybody, in bytes: 1,232 by default, which holds
+    /// on every path that IPv6 may take; 65,507 at the most. Larger ones are for networks that are
+    /// known to carry them, such as the loopback interface or jumbo frames.
+    pub fn mtu(mut self, bytes: usize) -> Self {
+        self.mtu = bytes.min(RUN_MAX);
+        self
+    }
+
+    /// Secures the node with p2pke: peers prove their keys, and messages are encrypted. Its addresses
+    /// are then [`PeerAddr`]s, and this node's id is that of `key`.
+    pub fn secured(self, key: SecretKey) -> Builder<PeerAddr<A>>
+    where
+        A: Source,
+    {
+        self.layer(|lower, parts| {
+            let Parts { limits, seed, clock, accept } = parts;
+            Box::new(Stack::new(lower, P2pke::new(key, seed, *clock, accept.clone(), limits)))
+        })
+    }
+
+    /// Puts any other layer on the stack: `layer` gets the stack so far, and returns it with the layer
+    /// on it.
+    pub fn layer<B, F>(self, layer: F) -> Builder<B>
+    where
+        F: FnOnce(UdpStack<A>, &Parts) -> UdpStack<B> + Send + 'static,
+    {
+        let Self { addr, mtu, limits, seed, accept, layers, stack } = self;
+        let layers = layers + 1;
+        let stack = Box::new(move |parts: &Parts| {
+            let lower = stack(parts);
+            // Two layers of one kind must not draw the same.
+            let seed = parts.seed.child(&format!("layer {layers}"));
+            layer(lower, &Parts { seed, ..parts.clone() })
+        });
+        Builder { addr, mtu, limits, seed, accept, layers, stack }
+    }
+
+    /// Binds the socket, and gives the node with its driver: the caller has an executor run it.
+    ///
+    /// # Errors
+    /// The socket cannot be bound; the error says what would be right.
+    pub fn bind(self) -> Result<(Node<A>, Driver<A>), BindError> {
+        let seed = self.seed.map_or_else(system_seed, Ok)?;
+        let socket = Socket::bind(self.addr).map_err(|source| BindError::new(self.addr, source))?;
+        let parts = Parts { limits: self.limits, seed, clock: calendar(), accept: self.accept };
+        let mut stack = (self.stack)(&parts);
+        let local = vec![socket.local()];
+        stack.handle_input(Instant::ZERO, DatagramInput::Bound { local, mtu: self.mtu });
+        let (node, shared) = Node::new(Shared::new(stack, &parts.limits));
+        Ok((node, Driver::new(socket, shared)))
+    }
+}
+
+impl<A: Addr> Builder<PeerAddr<A>> {
+    /// Whom the node talks to; anyone by default. [`Node::set_accept`] changes it later.
+    pub fn accept(mut self, accept: Accept) -> Self {
+        self.accept = accept;
+        self
+    }
+}
+
+impl<A> fmt::Debug for Builder<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("addr", &self.addr)
+            .field("mtu", &self.mtu)
+            .finish_non_exhaustive()
+    }
+}
+
+fn system_seed() -> Result<Seed, BindError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| BindError::NoRandomness {
+        source: error
+            .raw_os_error()
+            .map_or_else(|| io::Error::other(error.to_string()), io::Error::from_raw_os_error),
+    })?;
+    Ok(Seed::new(bytes))
+}
+
+/// The node's clock starts now.
+fn calendar() -> Anchor {
+    let date = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Anchor { at: Instant::ZERO, date: date.into() }
+}

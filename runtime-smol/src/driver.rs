@@ -1,0 +1,237 @@
+//! The one task of a node: between its socket and its stack, in batches of both directions.
+//!
+//! A round sends what was collected, receives what there is, and hands it all to the stack under one
+//! lock, where it collects again. After [`ROUNDS`] rounds it gives way to other tasks. It sleeps when
+//! a round moved nothing, until the socket, a handle or the stack's timer wakes it.
+
+use crate::node::Shared;
+use crate::socket::{SendError, Socket, is_about_a_peer};
+use async_io::Timer as Sleep;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use tellask::driver::{Backoff, Burst, Park, SocketCounters, Stage, Wakes};
+use tellask::{Addr, DatagramInput, Instant, UdpAddr};
+
+/// Rounds before other tasks get their turn.
+const ROUNDS: usize = 8;
+
+/// Datagrams collected under one lock at the most.
+const COLLECT: usize = 128;
+
+/// Datagrams handed in under one lock at the most.
+const HAND_IN: usize = 256;
+
+/// A datagram of this size fits on every path.
+const ALWAYS_FITS: usize = 1_232;
+
+/// What moves everything between a node's socket and its stack: a future, to be run by any executor.
+///
+/// It is ready when its node is closed, or when the last handle on it is dropped. Until it is run,
+/// nothing is sent and nothing received. Where it is dropped earlier the node ends with it, and
+/// whoever waits on a handle is told.
+#[must_use = "a node does nothing until its driver is run: have an executor spawn it"]
+pub struct Driver<A: Addr> {
+    // Gone once it is done, even where the future is kept: that closes the socket and tells everybody.
+    running: Option<Running<A>>,
+}
+
+struct Running<A: Addr> {
+    // The order matters: the socket is closed before anybody is told so.
+    socket: Socket,
+    ending: Ending<A>,
+    arrived: VecDeque<DatagramInput<UdpAddr>>,
+    burst: Burst,
+    wakes: Wakes,
+    counters: SocketCounters,
+    timer: Timer,
+    receiving: Backoff,
+    sending: Backoff,
+}
+
+/// Tells everybody who waits, when the driver is gone for whatever reason.
+struct Ending<A: Addr> {
+    shared: Arc<Shared<A>>,
+    sent: bool,
+}
+
+impl<A: Addr> Driver<A> {
+    pub(crate) fn new(socket: Socket, shared: Arc<Shared<A>>) -> Self {
+        Self { running: Some(Running::new(socket, shared)) }
+    }
+}
+
+impl<A: Addr> Running<A> {
+    fn new(socket: Socket, shared: Arc<Shared<A>>) -> Self {
+        let mut counters = SocketCounters::default();
+        socket.describe(&mut counters);
+        Self {
+            socket,
+            ending: Ending { shared, sent: false },
+            arrived: VecDeque::new(),
+            burst: Burst::default(),
+            wakes: Wakes::default(),
+            counters,
+            timer: Timer::new(),
+            receiving: Backoff::default(),
+            sending: Backoff::default(),
+        }
+    }
+
+    /// Sends what was collected, until it is all sent or the socket takes no more.
+    fn send(&mut self, now: Instant, cx: &mut Context<'_>) {
+        if self.sending.until(now).is_some() {
+            return;
+        }
+        while let Some(run) = self.burst.run(self.socket.max_segments()) {
+            let count = run.count as u64;
+            let dst = UdpAddr(run.dst);
+            let Poll::Ready(result) = self.socket.poll_send(&run, cx) else {
+                self.counters.send_blocked += 1;
+                return;
+            };
+            match result {
+                Ok(()) => {
+                    self.counters.sends += 1;
+                    self.counters.sent += count;
+                    self.sending.succeed();
+                }
+                Err(SendError::Unreachable) => {
+                    self.counters.unreachable += count;
+                    self.arrived.push_back(DatagramInput::Unreachable { dst });
+                }
+                Err(SendError::TooLarge) => {
+                    self.counters.too_large += count;
+                    self.arrived.push_back(DatagramInput::TooLarge { dst, limit: ALWAYS_FITS });
+                }
+                Err(SendError::OutOfMemory) => {
+                    self.counters.out_of_memory += 1;
+                    self.sending.fail(now);
+                    return;
+                }
+                Err(SendError::NoOffload) => {
+                    self.counters.offload_refused += 1;
+                    continue;
+                }
+            }
+            self.burst.done();
+        }
+    }
+
+    /// Receives one call's worth.
+    fn receive(&mut self, now: Instant, cx: &mut Context<'_>) {
+        if self.receiving.until(now).is_some() || self.arrived.len() >= HAND_IN {
+            return;
+        }
+        match self.socket.poll_receive(&mut self.arrived, &mut self.counters, cx) {
+            Poll::Pending => {}
+            Poll::Ready(Ok(())) => self.receiving.succeed(),
+            Poll::Ready(Err(error)) => {
+                self.counters.receive_errors += 1;
+                if !is_about_a_peer(&error) {
+                    self.receiving.fail(now);
+                }
+            }
+        }
+    }
+
+    /// Meets the stack. Sleeping is for when neither side had anything.
+    fn turn(&mut self, now: Instant, cx: &Context<'_>) -> (Stage, Park) {
+        let blocked = !self.burst.is_empty();
+        let mut nothing = Vec::new();
+        let (batch, max) = if blocked { (&mut nothing, 0) } else { (self.burst.refill(), COLLECT) };
+        let count = self.arrived.len().min(HAND_IN);
+        let mut hub = self.ending.shared.lock();
+        let stage = hub.turn(now, self.arrived.drain(..count), batch, max);
+        let idle = count == 0 && batch.is_empty();
+        let park = if idle { hub.park(now, cx.waker(), blocked) } else { Park::Busy };
+        hub.report(&self.counters);
+        hub.take_wakes(&mut self.wakes);
+        drop(hub);
+        self.wakes.wake();
+        (stage, park)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..ROUNDS {
+            let now = self.ending.shared.now();
+            self.send(now, cx);
+            self.receive(now, cx);
+            let (stage, park) = self.turn(now, cx);
+            if stage > Stage::Closed || (stage == Stage::Closed && self.burst.is_empty()) {
+                self.ending.sent = self.burst.is_empty();
+                return Poll::Ready(());
+            }
+            if let Park::Sleep(deadline) = park {
+                let pauses = [self.sending.until(now), self.receiving.until(now)];
+                let deadline = deadline.into_iter().chain(pauses.into_iter().flatten()).min();
+                if self.timer.poll(&self.ending.shared, deadline, cx).is_pending() {
+                    return Poll::Pending;
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<A: Addr> Future for Driver<A> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(running) = &mut self.running {
+            ready!(running.poll(cx));
+            self.running = None;
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<A: Addr> fmt::Debug for Driver<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let local = self.running.as_ref().map(|running| running.socket.local());
+        f.debug_tuple("Driver").field(&local).finish()
+    }
+}
+
+impl<A: Addr> Drop for Ending<A> {
+    fn drop(&mut self) {
+        self.shared.with(|hub, _| hub.end(self.sent));
+    }
+}
+
+/// One timer of the reactor. Where it stands earlier than need be it is left alone: it goes off once
+/// for nothing, which is cheaper than to set it anew for every message.
+struct Timer {
+    sleep: Sleep,
+    // When it goes off, while it is set.
+    set: Option<Instant>,
+}
+
+impl Timer {
+    fn new() -> Self {
+        Self { sleep: Sleep::never(), set: None }
+    }
+
+    /// Ready when `deadline`, or an earlier one, has come.
+    fn poll<A: Addr>(
+        &mut self,
+        shared: &Shared<A>,
+        deadline: Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let Some(deadline) = deadline else { return Poll::Pending };
+        if self.set.is_none_or(|set| deadline < set) {
+            self.sleep.set_at(shared.clock(deadline));
+            self.set = Some(deadline);
+        }
+        let poll = Pin::new(&mut self.sleep).poll(cx).map(drop);
+        if poll.is_ready() {
+            self.set = None;
+        }
+        poll
+    }
+}

@@ -1,0 +1,135 @@
+//! What can go wrong with a node as a whole.
+
+use core::error::Error;
+use std::fmt;
+use std::io;
+use tellask::UdpAddr;
+
+/// Why a node could not be started.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The caller's doing: another socket has this port.
+    InUse {
+        /// The address that was to be bound.
+        addr: UdpAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The caller's: no interface of this machine has this address.
+    NotLocal {
+        /// The address that was to be bound.
+        addr: UdpAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The caller's: this user may not bind this address.
+    Denied {
+        /// The address that was to be bound.
+        addr: UdpAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system's: the socket could not be made or set up.
+    Socket {
+        /// The address that was to be bound.
+        addr: UdpAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system's: it gave no random bytes for the node's seed.
+    NoRandomness {
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl BindError {
+    /// The kind of error that the system reported.
+    #[must_use]
+    pub fn kind(&self) -> io::ErrorKind {
+        match self {
+            Self::InUse { source, .. }
+            | Self::NotLocal { source, .. }
+            | Self::Denied { source, .. }
+            | Self::Socket { source, .. }
+            | Self::NoRandomness { source } => source.kind(),
+        }
+    }
+
+    pub(crate) fn new(addr: UdpAddr, source: io::Error) -> Self {
+        if source.kind() == io::ErrorKind::AddrInUse {
+            Self::InUse { addr, source }
+        } else if source.kind() == io::ErrorKind::AddrNotAvailable {
+            Self::NotLocal { addr, source }
+        } else if source.kind() == io::ErrorKind::PermissionDenied {
+            Self::Denied { addr, source }
+        } else {
+            Self::Socket { addr, source }
+        }
+    }
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InUse { addr, .. } => write!(
+                f,
+                "another socket has port {}: choose another port, or 0 for any free one",
+                addr.0.port()
+            ),
+            Self::NotLocal { addr, .. } => write!(
+                f,
+                "no interface of this machine has the address {}: bind one of its own, or {} for all",
+                addr.0.ip(),
+                if addr.0.is_ipv4() { "0.0.0.0" } else { "[::]" }
+            ),
+            Self::Denied { addr, .. } => write!(
+                f,
+                "this user may not bind {addr}: choose a port from 1024 on, or ask for the permission"
+            ),
+            Self::Socket { addr, source } => write!(f, "no socket on {addr}: {source}"),
+            Self::NoRandomness { source } => {
+                write!(f, "the system gives no random bytes: {source}")
+            }
+        }
+    }
+}
+
+impl Error for BindError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::InUse { source, .. }
+            | Self::NotLocal { source, .. }
+            | Self::Denied { source, .. }
+            | Self::Socket { source, .. }
+            | Self::NoRandomness { source } => Some(source),
+        }
+    }
+}
+
+/// Why what a node had accepted was not finished. The node is closed all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CloseError {
+    /// The deadline passed first: messages that were accepted may be lost.
+    TimedOut,
+    /// Another handle closed it with an earlier deadline, or its driver was dropped: messages that were
+    /// accepted may be lost.
+    Aborted,
+}
+
+impl fmt::Display for CloseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TimedOut => {
+                "closed at the deadline with messages unfinished: allow more time for closing"
+            }
+            Self::Aborted => {
+                "ended before all messages were finished: close the node before its driver is dropped"
+            }
+        })
+    }
+}
+
+impl Error for CloseError {}
