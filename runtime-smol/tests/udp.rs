@@ -343,7 +343,7 @@ fn a_close_at_its_deadline_says_that_something_was_lost() {
 fn a_driver_that_is_done_has_closed_the_node_even_where_it_is_kept() {
     let (node, mut driver) = raw().bind().expect("a free port");
     let close = async { node.close(LONG).await };
-    let ((), closed) = block_on(future::zip(&mut driver, close));
+    let ((), closed) = block_on(soon(future::zip(&mut driver, close)));
     assert_eq!(closed, Ok(()));
     drop(udp(home(&node)).bind().expect("the port is free"));
     assert_eq!(poll_once(&mut driver), Poll::Ready(()), "and stays done");
