@@ -32,6 +32,8 @@ pub struct Outbox<A, T = Payload> {
     told_full: bool,
     told_full_to: BTreeSet<A>,
     latest: Instant,
+    // When a scope that is ready again was first due: it stays due, however many calls come first.
+    due: Option<Instant>,
 }
 
 #[derive(Clone, Debug)]
@@ -66,6 +68,7 @@ impl<A: Clone + Ord, T: Weigh> Outbox<A, T> {
             told_full: false,
             told_full_to: BTreeSet::new(),
             latest: Instant::ZERO,
+            due: None,
         }
     }
 
@@ -181,20 +184,22 @@ impl<A: Clone + Ord, T: Weigh> Outbox<A, T> {
 
     /// Remembers the latest time that was handed in; call it in every `handle_*`.
     pub fn advance(&mut self, now: Instant) {
+        self.due = self.poll_timeout();
         self.latest = self.latest.max(now);
     }
 
-    /// One nanosecond after the latest time, where a scope that was told full is ready again.
+    /// One nanosecond after the latest time at which a scope that was told full became ready again.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let ready = (self.told_full && self.drained())
             || (!self.told_full_to.is_empty()
                 && self.told_full_to.iter().any(|dst| self.drained_to(dst)));
-        ready.then_some(self.next())
+        ready.then(|| self.due.unwrap_or(self.next()))
     }
 
     /// A scope that was told full and is ready again; call it in `handle_timeout` until `None`.
     pub fn take_ready(&mut self) -> Option<Scope<A>> {
+        self.due = None;
         if self.told_full && self.drained() {
             self.told_full = false;
             return Some(Scope::All);
