@@ -57,6 +57,12 @@ pub struct Wakes {
 }
 
 impl Wakes {
+    /// Whether there is a task to wake, the driver apart.
+    #[must_use]
+    pub const fn has_tasks(&self) -> bool {
+        !self.others.is_empty()
+    }
+
     /// Wakes them all. The room is kept for the next ones.
     pub fn wake(&mut self) {
         for waker in self.others.drain(..) {
