@@ -44,6 +44,8 @@ struct Member<A> {
     held: VecDeque<Command<A>>,
     // Destinations told full because all of the member is.
     told: BTreeSet<A>,
+    // Destinations that the member itself said are full.
+    full_to: BTreeSet<A>,
 }
 
 impl<K: Addr, A: Addr> Join<K, A> {
@@ -63,14 +65,23 @@ impl<K: Addr, A: Addr> Join<K, A> {
 
     /// Forgets a member that was taken out below; what was held for it is undelivered.
     pub fn remove(&mut self, key: &K) {
-        let Some(member) = self.members.remove(key) else { return };
-        for command in member.held {
-            self.held_bytes = self.held_bytes.saturating_sub(weight(&command));
-            self.refuse(key, command, Undeliverable::Unreachable);
-        }
-        self.ready(key, member.told);
+        let Some(mut member) = self.members.remove(key) else { return };
+        self.give_up(key, &mut member);
         self.relink();
         self.close_when_all_did();
+    }
+
+    /// Nothing goes to this member any more: what was held is undelivered, and nobody need wait.
+    fn give_up(&mut self, key: &K, member: &mut Member<A>) {
+        for command in core::mem::take(&mut member.held) {
+            self.held_bytes = self.held_bytes.saturating_sub(weight(&command));
+            if !matches!(command, Command::Close) {
+                self.refuse(key, command, Undeliverable::Unreachable);
+            }
+        }
+        let mut full = core::mem::take(&mut member.told);
+        full.append(&mut member.full_to);
+        self.ready(key, full);
     }
 
     fn relink(&mut self) {
@@ -131,13 +142,27 @@ impl<K: Addr, A: Addr> Join<K, A> {
         }
     }
 
+    /// A member says of one destination whether it is full.
+    fn gate_one(&mut self, key: &K, dst: A, full: bool) {
+        let Some(member) = self.members.get_mut(key) else { return };
+        let scope = Scope::To(at(key, dst.clone()));
+        if full {
+            member.full_to.insert(dst);
+            self.up.push(Event::Full { scope });
+        } else if member.full_to.remove(&dst) && !member.told.contains(&dst) {
+            self.up.push(Event::Ready { scope });
+        }
+    }
+
+    /// A member says of all its destinations whether they are full.
     fn gate(&mut self, key: &K, full: bool) {
         let Some(member) = self.members.get_mut(key) else { return };
         member.full = full;
         if full {
             return;
         }
-        let told = core::mem::take(&mut member.told);
+        let mut told = core::mem::take(&mut member.told);
+        told.retain(|dst| !member.full_to.contains(dst));
         for command in core::mem::take(&mut member.held) {
             self.held_bytes = self.held_bytes.saturating_sub(weight(&command));
             self.down.push_back((key.clone(), command));
@@ -177,8 +202,9 @@ impl<K: Addr, A: Addr> Layer for Join<K, A> {
                 match self.members.get_mut(&key) {
                     Some(member) => member.link = link,
                     None => {
-                        let (held, told) = (VecDeque::new(), BTreeSet::new());
-                        let member = Member { link, full: false, closed: false, held, told };
+                        let (held, told, full_to) = Default::default();
+                        let (full, closed) = (false, false);
+                        let member = Member { link, full, closed, held, told, full_to };
                         self.members.insert(key.clone(), member);
                         if self.closing {
                             self.down.push_back((key, Command::Close));
@@ -189,9 +215,13 @@ impl<K: Addr, A: Addr> Layer for Join<K, A> {
             }
             Event::Full { scope: Scope::All } => self.gate(&key, true),
             Event::Ready { scope: Scope::All } => self.gate(&key, false),
+            Event::Full { scope: Scope::To(dst) } => self.gate_one(&key, dst, true),
+            Event::Ready { scope: Scope::To(dst) } => self.gate_one(&key, dst, false),
             Event::Closed => {
-                if let Some(member) = self.members.get_mut(&key) {
+                if let Some(mut member) = self.members.remove(&key) {
                     member.closed = true;
+                    self.give_up(&key, &mut member);
+                    self.members.insert(key, member);
                 }
                 self.close_when_all_did();
             }
@@ -203,9 +233,7 @@ impl<K: Addr, A: Addr> Layer for Join<K, A> {
             | Event::Identified { .. }
             | Event::PeerUp { .. }
             | Event::PeerDown { .. }
-            | Event::Undelivered { .. }
-            | Event::Full { scope: Scope::To(_) }
-            | Event::Ready { scope: Scope::To(_) }) => {
+            | Event::Undelivered { .. }) => {
                 if let Some(event) = mapped.try_map(|addr| Some(at(&key, addr))) {
                     self.up.push(event);
                 }
@@ -217,8 +245,14 @@ impl<K: Addr, A: Addr> Layer for Join<K, A> {
         match command {
             Command::Close => {
                 self.closing = true;
-                for key in self.members.keys() {
-                    self.down.push_back((key.clone(), Command::Close));
+                for (key, member) in &mut self.members {
+                    if member.full {
+                        // Behind what was accepted before it.
+                        self.held_bytes = self.held_bytes.saturating_add(OVERHEAD);
+                        member.held.push_back(Command::Close);
+                    } else {
+                        self.down.push_back((key.clone(), Command::Close));
+                    }
                 }
                 self.close_when_all_did();
             }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
 use tellask::outbox::{OVERHEAD, Outbox};
 use tellask::stats::{Snapshot, StatsSink};
-use tellask::swarm::{Link, Message, Scope, TellError};
+use tellask::swarm::{Link, Message, Scope, TellError, Undeliverable};
 use tellask::up::Up;
 use tellask::{
     At, BytesMut, Command, DatagramInput, DatagramPort, Event, Instant, Join, Layer, Limits,
@@ -64,7 +64,7 @@ impl Layer for Relay {
             Ok(Some(scope)) => self.up.push(Event::Full { scope }),
             Ok(None) => {}
             Err((dst, payload)) => {
-                let why = tellask::swarm::Undeliverable::Full;
+                let why = Undeliverable::Full;
                 self.up.push(Command::Tell { dst, payload }.refuse(why).expect("a tell"));
             }
         }
@@ -349,6 +349,73 @@ fn a_family_is_closed_when_its_last_member_is() {
     assert!(stack.poll_transmit().is_some());
     stack.handle_timeout(stack.poll_timeout().expect("the member is due"));
     assert!(closed(&mut stack));
+}
+
+/// The instant `nanos` nanoseconds in.
+fn at(nanos: u64) -> Instant {
+    Instant::from_nanos(nanos)
+}
+
+fn peer(key: u32, number: u32) -> At<u32, MemoryAddr> {
+    At { key, addr: MemoryAddr(number) }
+}
+
+fn held<A>(dst: A) -> Command<A> {
+    Command::Tell { dst, payload: Payload::from("held") }
+}
+
+fn figures(layer: &impl Layer) -> Snapshot {
+    let mut figures = Snapshot::default();
+    layer.stats(&mut figures);
+    figures
+}
+
+fn one_full_member() -> Join<u32, MemoryAddr> {
+    let mut join = Join::new(&Limits::default());
+    let link = Link { local: vec![MemoryAddr(1)], unit: 1_200, tell_max: 1_200, ask_max: 0 };
+    join.handle_input(at(1), (1, Event::Link(link)));
+    join.handle_input(at(1), (1, Event::Full { scope: Scope::All }));
+    join.handle_command(at(2), held(peer(1, 5)));
+    while join.poll_event().is_some() {}
+    join
+}
+
+#[test]
+fn a_close_comes_after_what_a_full_member_was_still_to_get() {
+    let mut join = one_full_member();
+    join.handle_command(at(3), Command::Close);
+    assert_eq!(join.poll_transmit(), None);
+    join.handle_input(at(4), (1, Event::Ready { scope: Scope::All }));
+    assert_eq!(join.poll_transmit(), Some((1, held(MemoryAddr(5)))));
+    assert_eq!(join.poll_transmit(), Some((1, Command::Close)));
+    assert_eq!(figures(&join).value("join.held_bytes"), 0);
+}
+
+#[test]
+fn a_member_that_closes_while_it_is_full_leaves_nobody_waiting() {
+    let mut join = one_full_member();
+    join.handle_input(at(3), (1, Event::Closed));
+    let events: Vec<_> = core::iter::from_fn(|| join.poll_event()).collect();
+    let (dst, reason) = (peer(1, 5), Undeliverable::Unreachable);
+    assert!(events.contains(&Event::Undelivered { dst, reason }), "{events:?}");
+    assert!(!join.is_full(&peer(1, 5)));
+}
+
+#[test]
+fn a_destination_is_ready_when_neither_it_nor_its_member_is_full() {
+    let to = || Scope::To(MemoryAddr(5));
+    for (first, last) in [(Scope::All, to()), (to(), Scope::All)] {
+        let mut join = one_full_member();
+        join.handle_input(at(3), (1, Event::Full { scope: to() }));
+        join.handle_input(at(4), (1, Event::Ready { scope: first }));
+        assert!(join.is_full(&peer(1, 5)) && join.poll_event().is_none());
+        join.handle_input(at(5), (1, Event::Ready { scope: last }));
+        assert_eq!(join.poll_event(), Some(Event::Ready { scope: Scope::To(peer(1, 5)) }));
+    }
+    let mut join = one_full_member();
+    join.handle_input(at(3), (1, Event::Full { scope: Scope::To(MemoryAddr(6)) }));
+    join.remove(&1);
+    assert!(!join.is_full(&peer(1, 6)), "a member that comes back starts anew");
 }
 
 /// What a test does to an outbox.

@@ -211,16 +211,14 @@ impl<S: Addr> Layer for DatagramPort<S> {
                 self.up.push(Event::PathMtu { dst, unit: mtu, tell_max: mtu });
             }
         }
+        self.close_when_drained();
     }
 
     fn handle_command(&mut self, now: Instant, command: Self::Command) {
         self.out.advance(now);
         match command {
             Command::Tell { dst, payload } => self.send(now, dst, payload),
-            Command::Close => {
-                self.closing = true;
-                self.close_when_drained();
-            }
+            Command::Close => self.closing = true,
             // There is no session to end, and no setting to change.
             Command::Disconnect { .. } | Command::Set(_) => {}
             refused @ (Command::Ask { .. }
@@ -228,6 +226,7 @@ impl<S: Addr> Layer for DatagramPort<S> {
             | Command::Cancel { .. }
             | Command::Identify { .. }) => self.refuse(refused, Undeliverable::Unsupported),
         }
+        self.close_when_drained();
     }
 
     fn handle_timeout(&mut self, now: Instant) {
