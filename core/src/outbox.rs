@@ -183,8 +183,12 @@ impl<A: Clone + Ord, T: Weigh> Outbox<A, T> {
     }
 
     /// Remembers the latest time that was handed in; call it in every `handle_*`.
+    #[inline]
     pub fn advance(&mut self, now: Instant) {
-        self.due = self.poll_timeout();
+        // Only what was told full can become ready: mostly nothing was.
+        if self.told_full || !self.told_full_to.is_empty() {
+            self.due = self.poll_timeout();
+        }
         self.latest = self.latest.max(now);
     }
 
