@@ -11,6 +11,7 @@ const TAG: usize = 16;
 /// One key, and the text that is sealed and opened with it.
 pub(crate) struct Cipher<K> {
     key: K,
+    ad: &'static [u8],
     counter: u64,
     text: Vec<u8>,
 }
@@ -26,6 +27,18 @@ pub(crate) fn portable(size: usize) -> Cipher<ChaCha20Poly1305> {
     Cipher::new(ChaCha20Poly1305::new(&[7; 32].into()), size)
 }
 
+/// The backend that this build has.
+#[cfg(feature = "aws-lc")]
+pub(crate) fn ours(size: usize) -> Cipher<LessSafeKey> {
+    aws_lc(size)
+}
+
+/// The backend that this build has.
+#[cfg(not(feature = "aws-lc"))]
+pub(crate) fn ours(size: usize) -> Cipher<ChaCha20Poly1305> {
+    portable(size)
+}
+
 /// `ring`, which boringtun stands on, over a text of `size` bytes.
 pub(crate) fn ring(size: usize) -> Cipher<ring::aead::LessSafeKey> {
     let key = ring::aead::UnboundKey::new(&ring::aead::CHACHA20_POLY1305, &[7; 32]);
@@ -34,7 +47,12 @@ pub(crate) fn ring(size: usize) -> Cipher<ring::aead::LessSafeKey> {
 
 impl<K> Cipher<K> {
     fn new(key: K, size: usize) -> Self {
-        Self { key, counter: 0, text: vec![0x5a; size + TAG] }
+        Self { key, ad: &[], counter: 0, text: vec![0x5a; size + TAG] }
+    }
+
+    /// With associated data of four bytes, as the wire prescribes for the header of a message.
+    pub(crate) fn over_a_header(self) -> Self {
+        Self { ad: &[0, 0, 0, 16], ..self }
     }
 
     fn nonce(&mut self) -> [u8; 12] {
@@ -52,11 +70,15 @@ impl Cipher<LessSafeKey> {
         let (text, tag) = self.text.split_last_chunk_mut::<TAG>().expect("room for a tag");
         let made = self
             .key
-            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), text)
+            .seal_in_place_separate_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(self.ad),
+                text,
+            )
             .expect("short enough to seal");
         tag.copy_from_slice(made.as_ref());
         self.key
-            .open_in_place(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut self.text)
+            .open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(self.ad), &mut self.text)
             .expect("opens what it sealed");
     }
 }
@@ -69,11 +91,11 @@ impl Cipher<ring::aead::LessSafeKey> {
         let (text, tag) = self.text.split_last_chunk_mut::<TAG>().expect("room for a tag");
         let made = self
             .key
-            .seal_in_place_separate_tag(nonce(), ring::aead::Aad::empty(), text)
+            .seal_in_place_separate_tag(nonce(), ring::aead::Aad::from(self.ad), text)
             .expect("short enough to seal");
         tag.copy_from_slice(made.as_ref());
         self.key
-            .open_in_place(nonce(), ring::aead::Aad::empty(), &mut self.text)
+            .open_in_place(nonce(), ring::aead::Aad::from(self.ad), &mut self.text)
             .expect("opens what it sealed");
     }
 }
@@ -85,11 +107,11 @@ impl Cipher<ChaCha20Poly1305> {
         let (text, tag) = self.text.split_last_chunk_mut::<TAG>().expect("room for a tag");
         *tag = self
             .key
-            .encrypt_inout_detached(&nonce, &[], (&mut *text).into())
+            .encrypt_inout_detached(&nonce, self.ad, (&mut *text).into())
             .expect("short enough to seal")
             .into();
         self.key
-            .decrypt_inout_detached(&nonce, &[], text.into(), (&*tag).into())
+            .decrypt_inout_detached(&nonce, self.ad, text.into(), (&*tag).into())
             .expect("opens what it sealed");
     }
 }

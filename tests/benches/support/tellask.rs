@@ -1,6 +1,5 @@
 //! Our side of the comparisons: a session, a stack in memory, and nodes on UDP.
 
-use super::cipher;
 use ::tellask::identity::SecretKey;
 use ::tellask::p2pke::session::{Hello, Initiation, Session};
 use ::tellask::p2pke::{P2pke, Tai64n};
@@ -19,20 +18,6 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long nothing arrives before a round's last message has.
 const QUIET: Duration = Duration::from_millis(50);
-
-/// The bare cipher of the backend that this build has.
-#[cfg(feature = "aws-lc")]
-pub(crate) fn raw(size: usize) -> impl FnMut() {
-    let mut cipher = cipher::aws_lc(size);
-    move || cipher.seal_and_open()
-}
-
-/// The bare cipher of the backend that this build has.
-#[cfg(not(feature = "aws-lc"))]
-pub(crate) fn raw(size: usize) -> impl FnMut() {
-    let mut cipher = cipher::portable(size);
-    move || cipher.seal_and_open()
-}
 
 /// Two ends of one session.
 pub(crate) fn sessions() -> (Session, Session) {
