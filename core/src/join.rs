@@ -23,6 +23,7 @@ use crate::swarm::{Command, Event, Link, Scope, Swarm, Undeliverable};
 use crate::time::Instant;
 use crate::up::Up;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use core::hash::{Hash, Hasher};
 
 /// Several swarms over `A`, each under a key, as one swarm over `At<K, A>`.
 #[derive(Clone, Debug)]
@@ -36,7 +37,7 @@ pub struct Join<K, A> {
     refused: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Member<A> {
     link: Link<A>,
     full: bool,
@@ -296,6 +297,9 @@ impl<K: Addr, A: Addr> Layer for Join<K, A> {
         sink.gauge("held_bytes", self.held_bytes as u64);
         sink.gauge("closing", u64::from(self.closing));
         self.up.stats(sink);
+        sink.state("members", &|mut hasher: &mut dyn Hasher| {
+            (&self.members, &self.down).hash(&mut hasher);
+        });
         sink.leave();
     }
 }

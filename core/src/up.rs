@@ -14,6 +14,7 @@ use crate::stats::StatsSink;
 use crate::swarm::{Event, Link, Scope};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::BytesMut;
+use core::hash::{Hash, Hasher};
 
 /// Events that may wait as slices of larger buffers.
 pub const DEEP: usize = 64;
@@ -36,7 +37,7 @@ pub struct Up<A> {
     closed_told: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 struct Path {
     unit: usize,
     tell_max: usize,
@@ -173,11 +174,19 @@ impl<A: Clone + Ord> Up<A> {
         self.closed
     }
 
-    /// Writes the queue's figures into the section of the layer that owns it.
-    pub fn stats(&self, sink: &mut dyn StatsSink) {
+    /// Writes the queue's figures and state into the section of the layer that owns it.
+    pub fn stats(&self, sink: &mut dyn StatsSink)
+    where
+        A: Hash,
+    {
         sink.counter("received_but_dropped", self.dropped);
         sink.gauge("receive_bytes", self.bytes as u64);
         sink.gauge("receive_events", self.events.len() as u64);
+        sink.state("receive_queue", &|mut hasher: &mut dyn Hasher| {
+            (&self.events, &self.edges, &self.full).hash(&mut hasher);
+            (&self.link, self.link_changed, &self.paths).hash(&mut hasher);
+            (self.closed, self.closed_told).hash(&mut hasher);
+        });
     }
 
     fn admit(&mut self, len: usize) -> bool {
