@@ -500,6 +500,7 @@ fn each_law_that_is_broken_is_named() {
         (Fault::CommandPutsOff, 3),
         (Fault::AllPutsOff, 3),
         (Fault::Panics, 4),
+        (Fault::PanicsUnpolled, 4),
         (Fault::RejectsWithEffect, 4),
         (Fault::RejectsIntoUp, 4),
         (Fault::RejectsIntoOutbox, 4),

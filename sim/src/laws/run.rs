@@ -118,7 +118,7 @@ pub(super) fn put_off<S: Subject>(
         }
         Ok(())
     };
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or(Ok(()))
+    guarded(seed, run)
 }
 
 /// Runs the script where hardly anybody polls: what piles up stays within its bounds (law 6).
@@ -140,7 +140,15 @@ pub(super) fn lazy<S: Subject>(
         }
         Ok(())
     };
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or(Ok(()))
+    guarded(seed, run)
+}
+
+/// A panic that single calls do not show, with everything polled in between, is one all the same.
+fn guarded(seed: u64, run: impl FnOnce() -> Result<(), Violation>) -> Result<(), Violation> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+        let what = "panicked where not everything is polled at once".into();
+        Err(Violation { law: 4, seed, step: 0, what })
+    })
 }
 
 /// Runs the script and checks at each call the laws that a single call can break.

@@ -37,6 +37,8 @@ pub(crate) enum Fault {
     AllPutsOff,
     /// Some bytes make it panic.
     Panics,
+    /// It panics where nobody takes what it has to say.
+    PanicsUnpolled,
     /// What it rejects changes it.
     RejectsWithEffect,
     /// What it rejects comes to be known of a path, in the upper side that all layers share.
@@ -138,6 +140,10 @@ impl Layer for Broken {
                 self.spout(number);
             }
             Fault::EarlyRearms if self.armed.is_none() => self.put_off(now),
+            Fault::PanicsUnpolled => {
+                assert!(self.extra.len() < 9, "as the fault wants it");
+                self.spout(1);
+            }
             Fault::Unbounded | Fault::UnboundedUntilPolled => self.hoard += 100,
             Fault::Avalanche => (0..1_000).for_each(|number| self.spout(number)),
             Fault::InputPutsOff | Fault::AllPutsOff => self.put_off(now),
