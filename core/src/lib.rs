@@ -9,10 +9,12 @@ extern crate std;
 pub mod addr;
 pub(crate) mod crypto;
 pub mod driver;
+pub mod fragment;
 pub mod identity;
 pub mod join;
 pub mod layer;
 pub mod limits;
+pub mod mux;
 pub mod outbox;
 pub mod p2pke;
 pub mod par;
@@ -24,6 +26,7 @@ pub mod stats;
 pub mod swarm;
 pub mod time;
 pub mod up;
+pub(crate) mod uvarint;
 
 pub use bytes::{Bytes, BytesMut};
 
