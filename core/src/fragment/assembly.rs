@@ -332,14 +332,12 @@ impl<A: Clone + Ord + Hash> Assembly<A> {
     /// Gives up the oldest until `more` bytes, and one message if `keep` is not one yet, fit.
     fn make_room(&mut self, src: &A, more: usize, keep: u64) -> Result<(), Rejected> {
         let new = usize::from(!self.messages.contains_key(&keep));
-        loop {
-            let Some(source) = self.sources.get(src) else { break };
-            let over = source.bytes.saturating_add(more) > self.limits.bytes_each
-                || source.open.len() + new > self.limits.messages_each;
-            if !over {
-                break;
-            }
-            let oldest = source.done.front().or_else(|| source.open.iter().find(|s| **s != keep));
+        while let Some(source) = self.sources.get(src)
+            && (source.bytes.saturating_add(more) > self.limits.bytes_each
+                || source.open.len() + new > self.limits.messages_each)
+        {
+            let open = || source.open.iter().find(|seq| **seq != keep);
+            let oldest = source.done.front().or_else(open);
             self.evict(oldest.copied())?;
         }
         while self.bytes.saturating_add(more) > self.limits.bytes

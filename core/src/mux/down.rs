@@ -7,7 +7,6 @@ use crate::outbox::OVERHEAD;
 use crate::payload::Payload;
 use crate::swarm::{Command, Event, Undeliverable};
 use crate::time::Instant;
-use alloc::collections::VecDeque;
 
 impl<C: Channel, A: Addr> Mux<C, A> {
     pub(super) fn on_command(&mut self, now: Instant, channel: C, command: Command<A>) {
@@ -90,7 +89,7 @@ impl<C: Channel, A: Addr> Mux<C, A> {
             return self.refuse(slot, Command::Identify { dst }, Undeliverable::Full);
         }
         let label = self.label(slot);
-        self.identifying.entry(dst.clone()).or_insert_with(VecDeque::new).push_back(label);
+        self.identifying.entry(dst.clone()).or_default().push_back(label);
         self.identifying_count += 1;
         self.control.push_back(Command::Identify { dst });
     }
