@@ -262,6 +262,12 @@ impl<A: Clone + Ord, T: Weigh> Outbox<A, T> {
         self.waiting.values().fold(self.queue.len(), |sum, waiting| sum + waiting.queue.len())
     }
 
+    /// The latest time that was handed in.
+    #[must_use]
+    pub const fn latest(&self) -> Instant {
+        self.latest
+    }
+
     /// One nanosecond after the latest time: when to do what a pop has made due.
     #[must_use]
     pub const fn next(&self) -> Instant {

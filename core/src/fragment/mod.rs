@@ -15,8 +15,10 @@
 //! full, the rest of the message waits, and goes on once it is ready.
 //!
 //! **The burst.** The format has no acknowledgements, so nothing tells a sender that a receiver falls
-//! behind. What leaves at once is bounded by what the side below takes before it says that it is full
-//! ([`Limits::send`](crate::Limits::send) bytes at the datagram port).
+//! behind. Of messages of several fragments at most [`BURST`] bytes leave for one destination at once,
+//! which fits the receive buffer that a socket has by default; then half as much in no less than 12
+//! microseconds. So a driver sends one burst before the next is sealed, and what is sent is spread as far
+//! as sealing and sending take. A timer that is late makes it slower, never the burst larger.
 //!
 //! **Upward** a message of one fragment is handed on in the buffer that it came in; one of several is
 //! copied, fragment by fragment, into one buffer. Every fragment but the last must have the size of
@@ -24,7 +26,8 @@
 //! after its delivery ([`REMEMBERED`] of a source); one of one fragment comes as often as the swarm
 //! below delivers it.
 //!
-//! Timers: [`EXPIRY`] after its first fragment a message that is not whole is given up.
+//! Timers: [`EXPIRY`] after its first fragment a message that is not whole is given up. A destination
+//! that has had its burst waits until it may have half a burst again.
 //!
 //! Bounds, in [`Limits`](crate::Limits): bytes and messages that are not whole, for one source and in all (the oldest
 //! makes room), bytes on their way down, destinations whose next id is known. They count what is
@@ -37,15 +40,18 @@
 
 mod assembly;
 mod cut;
+mod pace;
 #[cfg(test)]
 mod tests;
 mod wire;
 
 pub use self::assembly::{EXPIRY, REMEMBERED};
+pub use self::pace::BURST;
 pub use self::wire::{MAX_PARTS, OVERHEAD};
 
 use self::assembly::{Assembly, Rejected};
 use self::cut::Cut;
+use self::pace::Pauses;
 use self::wire::Header;
 use crate::addr::Addr;
 use crate::layer::{Layer, earliest};
@@ -54,7 +60,7 @@ use crate::outbox::Outbox;
 use crate::payload::Payload;
 use crate::seed::{Rng, Seed};
 use crate::stats::StatsSink;
-use crate::swarm::{Command, Event, Link, Message, Swarm, Undeliverable};
+use crate::swarm::{Command, Event, Link, Message, Scope, Swarm, Undeliverable};
 use crate::time::Instant;
 use crate::up::Up;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -74,6 +80,7 @@ pub struct Fragmenter<A> {
     paths_max: usize,
     targets: BTreeMap<A, Target>,
     targets_max: usize,
+    pauses: Pauses<A>,
     assembly: Assembly<A>,
     rng: Rng,
     closing: Closing,
@@ -88,6 +95,8 @@ struct Target {
     total: u8,
     // Losses that belong to a message which was reported already.
     absorb: u8,
+    // When what was sent has gone at the pace that is kept.
+    clear_at: Instant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -131,6 +140,7 @@ impl<A: Addr> Fragmenter<A> {
             paths_max: limits.path_mtus,
             targets: BTreeMap::new(),
             targets_max: limits.fragment_ids.max(1),
+            pauses: Pauses::new(),
             assembly: Assembly::new(max, limits),
             rng: seed.child("fragment").rng("ids"),
             closing: Closing::No,
@@ -190,9 +200,23 @@ impl<A: Addr> Fragmenter<A> {
             self.targets.pop_first();
         }
         let id = self.rng.u32();
-        self.targets
-            .insert(dst.clone(), Target { next_id: id.wrapping_add(1), total: 1, absorb: 0 });
+        let next_id = id.wrapping_add(1);
+        let target = Target { next_id, total: 1, absorb: 0, clear_at: Instant::ZERO };
+        self.targets.insert(dst.clone(), target);
         id
+    }
+
+    /// Counts what went to `dst`, which waits once that was a burst.
+    fn pace(&mut self, dst: &A, bytes: usize) {
+        let latest = self.out.latest();
+        let Some(target) = self.targets.get_mut(dst) else { return };
+        target.clear_at = target.clear_at.max(latest) + pace::time_of(bytes);
+        if target.clear_at.since(latest) >= pace::time_of(BURST)
+            && self.pauses.len() < self.targets_max
+        {
+            self.pauses.insert(dst.clone(), target.clear_at - pace::time_of(BURST / 2));
+            self.out.block(latest, Scope::To(dst.clone()));
+        }
     }
 
     fn on_disconnect(&mut self, dst: A) {
@@ -318,8 +342,15 @@ impl<A: Addr> Layer for Fragmenter<A> {
             Event::Told(message) => self.on_told(now, message),
             Event::Link(link) => self.on_link(link),
             Event::PathMtu { dst, unit, tell_max } => self.on_path_mtu(dst, unit, tell_max),
-            Event::Full { scope } => self.out.block(now, scope),
-            Event::Ready { scope } => self.out.unblock(now, &scope),
+            Event::Full { scope } => {
+                self.pauses.full(&scope);
+                self.out.block(now, scope);
+            }
+            Event::Ready { scope } => {
+                if self.pauses.ready(&scope) {
+                    self.out.unblock(now, &scope);
+                }
+            }
             Event::Undelivered { dst, reason } => self.on_undelivered(dst, reason),
             Event::PeerUp { addr, key } => {
                 self.counters.dropped_with_session += self.assembly.forget(&addr) as u64;
@@ -367,6 +398,11 @@ impl<A: Addr> Layer for Fragmenter<A> {
         }
         self.out.advance(now);
         self.assembly.handle_timeout(now);
+        while let Some((dst, may_go)) = self.pauses.resume(now) {
+            if may_go {
+                self.out.unblock(now, &Scope::To(dst));
+            }
+        }
         while let Some(scope) = self.out.take_ready() {
             self.up.push(Event::Ready { scope });
         }
@@ -377,8 +413,15 @@ impl<A: Addr> Layer for Fragmenter<A> {
         if let Some(command) = self.control.pop_front() {
             return Some(command);
         }
-        let (dst, payload) = self.out.pop_piece(Cut::next)?;
+        let mut one_of_several = false;
+        let (dst, payload) = self.out.pop_piece(|cut| {
+            one_of_several = cut.total() > 1;
+            cut.next()
+        })?;
         self.counters.fragments_sent += 1;
+        if one_of_several {
+            self.pace(&dst, payload.len());
+        }
         Some(Command::Tell { dst, payload })
     }
 
@@ -388,7 +431,8 @@ impl<A: Addr> Layer for Fragmenter<A> {
 
     fn poll_timeout(&self) -> Option<Instant> {
         let finished = self.is_finished().then(|| self.out.next());
-        earliest(self.assembly.poll_timeout(), earliest(self.out.poll_timeout(), finished))
+        let timers = earliest(self.assembly.poll_timeout(), self.pauses.poll_timeout());
+        earliest(timers, earliest(self.out.poll_timeout(), finished))
     }
 
     fn stats(&self, sink: &mut dyn StatsSink) {
@@ -416,10 +460,11 @@ impl<A: Addr> Layer for Fragmenter<A> {
         sink.gauge("reassembly_messages", self.assembly.len() as u64);
         sink.gauge("reassembly_sources", self.assembly.sources() as u64);
         sink.gauge("fragment_ids", self.targets.len() as u64);
+        sink.gauge("paused", self.pauses.len() as u64);
         sink.state("reassembly", &|hasher| self.assembly.dump(hasher));
         sink.state("targets", &|mut hasher: &mut dyn Hasher| {
             (&self.targets, &self.paths, self.floor, self.closing).hash(&mut hasher);
-            self.control.len().hash(&mut hasher);
+            (&self.pauses, self.control.len()).hash(&mut hasher);
         });
         sink.leave();
     }

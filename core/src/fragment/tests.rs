@@ -1,3 +1,5 @@
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test names what it looks for")]
+
 use super::assembly::ENTRY;
 use super::*;
 use crate::addr::MemoryAddr;
@@ -22,12 +24,13 @@ const SIZE: usize = BELOW - OVERHEAD;
 const MAX: usize = 4_000;
 
 fn limits() -> Limits {
-    let mut limits = Limits::default();
-    limits.reassembly_per_peer = 20_000;
-    limits.reassembly = 50_000;
-    limits.partials_per_peer = 16;
-    limits.partials = 40;
-    limits
+    Limits {
+        reassembly_per_peer: 20_000,
+        reassembly: 50_000,
+        partials_per_peer: 16,
+        partials: 40,
+        ..Limits::default()
+    }
 }
 
 fn link(tell_max: usize) -> Event<MemoryAddr> {
@@ -211,6 +214,43 @@ fn a_message_stops_in_the_middle_where_the_side_below_is_full_and_goes_on() {
     node.handle_input(NOW, Event::Ready { scope: Scope::To(PEER) });
     assert_eq!(sent(&mut node).len(), 1_000_usize.div_ceil(SIZE) - 4);
     assert_eq!(figure(&node, "send_bytes"), 0);
+}
+
+#[test]
+fn no_more_than_a_burst_leaves_for_one_destination_at_once() {
+    let mut node = Node::new(300_000, &Seed::from_u64(1), &limits());
+    node.handle_input(NOW, link(1_400));
+    let most = BURST + 1_400;
+    let (mut total, mut now) = (0, NOW);
+    node.tell(now, PEER, text(290_000).into()).expect("accepted");
+    let bytes = |sent: Vec<(MemoryAddr, Bytes)>| sent.iter().map(|(_, b)| b.len()).sum::<usize>();
+    let first = bytes(sent(&mut node));
+    assert!((BURST..most).contains(&first), "{first} bytes");
+    total += first;
+    // A full side below, and ready again, is no leave to go on.
+    node.handle_input(now, Event::Full { scope: Scope::To(PEER) });
+    node.handle_input(now, Event::Ready { scope: Scope::To(PEER) });
+    assert!(sent(&mut node).is_empty());
+    // Nor is the pace where the side below is full.
+    node.handle_input(now, Event::Full { scope: Scope::To(PEER) });
+    now = node.poll_timeout().expect("a pause ends");
+    node.handle_timeout(now);
+    assert!(sent(&mut node).is_empty());
+    node.handle_input(now, Event::Ready { scope: Scope::To(PEER) });
+    // Somebody else's has its own burst, and small messages are no burst.
+    node.tell(now, MemoryAddr(2), text(50_000).into()).expect("accepted");
+    node.tell(now, MemoryAddr(3), text(50).into()).expect("accepted");
+    for _ in 0..20 {
+        let mut burst = sent(&mut node);
+        burst.retain(|(dst, _)| *dst == PEER);
+        assert!(bytes(burst.clone()) < most);
+        total += bytes(burst);
+        let Some(due) = node.poll_timeout() else { break };
+        now = due;
+        node.handle_timeout(now);
+    }
+    assert!(total > 290_000, "all of it left in the end: {total} bytes");
+    assert!(now > NOW + Duration::from_micros(40));
 }
 
 #[test]
@@ -520,7 +560,7 @@ fn whoever_restarts_begins_at_another_id() {
 #[test]
 fn ids_rise_for_each_destination_and_wrap() {
     let mut node = node();
-    node.targets.insert(PEER, Target { next_id: u32::MAX - 1, total: 1, absorb: 0 });
+    node.targets.insert(PEER, Target { next_id: u32::MAX - 1, total: 1, absorb: 0, clear_at: NOW });
     let mut to = with(2, &limits());
     for expected in [u32::MAX - 1, u32::MAX, 0, 1] {
         let fragments = fragments(&mut node, 300);
