@@ -117,10 +117,22 @@ impl<A: Addr + Keyed> Layer for Filter<A> {
                 let result = Err(Refusal::default());
                 self.down.push_back(Command::Answer { token, dst: message.src, result });
             }
-            passed => {
-                self.closing |= matches!(passed, Event::Closed);
-                self.up.push(passed);
+            Event::Closed => {
+                self.closing = true;
+                self.up.push(Event::Closed);
             }
+            passed @ (Event::Told(_)
+            | Event::Asked { .. }
+            | Event::Link(_)
+            | Event::PathMtu { .. }
+            | Event::Withdrawn { .. }
+            | Event::Answered { .. }
+            | Event::Identified { .. }
+            | Event::PeerUp { .. }
+            | Event::PeerDown { .. }
+            | Event::Undelivered { .. }
+            | Event::Full { .. }
+            | Event::Ready { .. }) => self.up.push(passed),
         }
     }
 

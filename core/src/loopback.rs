@@ -196,7 +196,18 @@ impl<A: Addr> Layer for Loopback<A> {
                 self.end_requests(&AskError::Closed);
                 self.up.push(Event::Closed);
             }
-            passed => self.up.push(passed),
+            passed @ (Event::Told(_)
+            | Event::Asked { .. }
+            | Event::Link(_)
+            | Event::PathMtu { .. }
+            | Event::Withdrawn { .. }
+            | Event::Answered { .. }
+            | Event::Identified { .. }
+            | Event::PeerUp { .. }
+            | Event::PeerDown { .. }
+            | Event::Undelivered { .. }
+            | Event::Full { .. }
+            | Event::Ready { .. }) => self.up.push(passed),
         }
     }
 
@@ -211,10 +222,16 @@ impl<A: Addr> Layer for Loopback<A> {
             }
             Command::Answer { token, dst, result } => self.on_answer(token, dst, result),
             Command::Cancel { id, dst } if self.is_own(&dst) => self.on_cancel(id, dst),
-            passed => {
-                self.closing |= passed == Command::Close;
-                self.down.push_back(passed);
+            Command::Close => {
+                self.closing = true;
+                self.down.push_back(Command::Close);
             }
+            passed @ (Command::Tell { .. }
+            | Command::Ask { .. }
+            | Command::Cancel { .. }
+            | Command::Identify { .. }
+            | Command::Disconnect { .. }
+            | Command::Set(_)) => self.down.push_back(passed),
         }
     }
 
@@ -253,9 +270,9 @@ impl<A: Addr> Layer for Loopback<A> {
         sink.counter("expired", counters.expired);
         sink.counter("not_from_us", counters.not_from_us);
         self.up.stats(sink);
-        sink.gauge("requests", self.requests.len() as u64);
+        sink.gauge("requests_waiting", self.requests.len() as u64);
         sink.gauge("closing", u64::from(self.closing));
-        sink.state("requests", &|mut hasher: &mut dyn Hasher| {
+        sink.state("state", &|mut hasher: &mut dyn Hasher| {
             (&self.requests, self.next_token, self.down.len()).hash(&mut hasher);
         });
         sink.leave();

@@ -108,7 +108,7 @@ fn an_answer_to_somebody_else_goes_down_though_the_token_is_the_same() {
     let answer = Command::Answer { token, dst: OTHER, result: Ok("yes".into()) };
     loopback.handle_command(NOW, answer.clone());
     assert_eq!(loopback.poll_transmit(), Some(answer));
-    assert_eq!(figure(&loopback, "requests"), 1);
+    assert_eq!(figure(&loopback, "requests_waiting"), 1);
 }
 
 #[test]
