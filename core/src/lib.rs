@@ -9,21 +9,28 @@ extern crate std;
 pub mod addr;
 pub(crate) mod crypto;
 pub mod driver;
+pub mod filter;
+pub mod fragment;
 pub mod identity;
 pub mod join;
 pub mod layer;
 pub mod limits;
+pub mod loopback;
+pub mod map;
+pub mod mux;
 pub mod outbox;
 pub mod p2pke;
 pub mod par;
 pub mod payload;
 pub mod port;
+pub mod realm;
 pub mod seed;
 pub mod stack;
 pub mod stats;
 pub mod swarm;
 pub mod time;
 pub mod up;
+pub(crate) mod uvarint;
 
 pub use bytes::{Bytes, BytesMut};
 

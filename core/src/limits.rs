@@ -36,6 +36,25 @@ pub struct Limits {
     pub receive: usize,
     /// Destinations whose larger path MTU is remembered.
     pub path_mtus: usize,
+    /// Bytes of one source's messages that have not arrived whole. Its oldest makes room.
+    pub reassembly_per_peer: usize,
+    /// Bytes of messages that have not arrived whole, in all. The oldest makes room.
+    pub reassembly: usize,
+    /// One source's messages that have not arrived whole.
+    pub partials_per_peer: usize,
+    /// Messages that have not arrived whole, in all.
+    pub partials: usize,
+    /// Destinations for which it is remembered which fragment id comes next. Another one takes the
+    /// place of any, which then begins anew at random.
+    pub fragment_ids: usize,
+    /// Open channels of one multiplexer, 1,024 at the most.
+    pub channels: usize,
+    /// Mark in bytes of the messages that one channel of a multiplexer holds on their way down.
+    pub send_per_channel: usize,
+    /// Requests of peers that wait for their answer in one multiplexer, and as many identifications.
+    pub channel_requests: usize,
+    /// Requests to oneself that wait for their answer.
+    pub own_requests: usize,
 }
 
 impl Default for Limits {
@@ -53,6 +72,15 @@ impl Default for Limits {
             send: 256 * 1_024,
             receive: 4 * 1_024 * 1_024,
             path_mtus: 4_096,
+            reassembly_per_peer: 4 * 1_024 * 1_024,
+            reassembly: 64 * 1_024 * 1_024,
+            partials_per_peer: 1_024,
+            partials: 65_536,
+            fragment_ids: 4_096,
+            channels: 1_024,
+            send_per_channel: 256 * 1_024,
+            channel_requests: 65_536,
+            own_requests: 1_024,
         }
     }
 }

@@ -117,6 +117,41 @@ impl<A: Clone + Ord, T: Weigh> Outbox<A, T> {
         Some((dst, item))
     }
 
+    /// A piece of the next message that may go. `cut` takes it off the message and says whether
+    /// it was the last; until then the message stays where it is, and where its destination is full
+    /// meanwhile it waits with the rest of itself.
+    pub fn pop_piece<P>(&mut self, cut: impl FnOnce(&mut T) -> (P, bool)) -> Option<(A, P)> {
+        if self.blocked {
+            return None;
+        }
+        let (dst, item) = self.queue.front_mut()?;
+        let before = item.weight();
+        let (piece, last) = cut(item);
+        if last {
+            let dst = dst.clone();
+            self.bytes = self.bytes.saturating_sub(before.saturating_add(OVERHEAD));
+            self.queue.pop_front();
+            return Some((dst, piece));
+        }
+        self.bytes = self.bytes.saturating_sub(before.saturating_sub(item.weight()));
+        Some((dst.clone(), piece))
+    }
+
+    /// Takes out the next message to `dst` if `unwanted` says so and it stands before all others:
+    /// one of which pieces have gone, say.
+    pub fn pop_if(&mut self, dst: &A, unwanted: impl FnOnce(&T) -> bool) -> Option<T> {
+        let item = if let Some(waiting) = self.waiting.get_mut(dst) {
+            let item = waiting.queue.pop_front_if(|item| unwanted(item))?;
+            let weight = item.weight().saturating_add(OVERHEAD);
+            waiting.bytes = waiting.bytes.saturating_sub(weight);
+            item
+        } else {
+            self.queue.pop_front_if(|(to, item)| to == dst && unwanted(item))?.1
+        };
+        self.bytes = self.bytes.saturating_sub(item.weight().saturating_add(OVERHEAD));
+        Some(item)
+    }
+
     /// Whether a message to `dst` would be refused.
     #[must_use]
     pub fn is_full(&self, dst: &A) -> bool {
@@ -230,6 +265,12 @@ impl<A: Clone + Ord, T: Weigh> Outbox<A, T> {
     #[must_use]
     pub fn len(&self) -> usize {
         self.waiting.values().fold(self.queue.len(), |sum, waiting| sum + waiting.queue.len())
+    }
+
+    /// The latest time that was handed in.
+    #[must_use]
+    pub const fn latest(&self) -> Instant {
+        self.latest
     }
 
     /// One nanosecond after the latest time: when to do what a pop has made due.

@@ -20,6 +20,7 @@ fn main() -> ExitCode {
     stacks(&mut ratios);
     handshakes(&mut ratios);
     datagrams(&mut ratios);
+    fragments(&mut ratios);
     ratios.finish()
 }
 
@@ -90,4 +91,19 @@ fn datagrams(ratios: &mut Ratios) {
         || ours.tells(n, size),
         || theirs.datagrams(n, size),
     );
+}
+
+/// Messages of 64 KiB in fragments, without acknowledgements, beside streams that have them. How many of
+/// ours arrive is a comparison too: with none lost it is 1.
+fn fragments(ratios: &mut Ratios) {
+    let (size, n) = (64 * 1024, 4_000);
+    let ours = tellask::udp_fragmented(size);
+    for (name, suite) in [
+        ("fragments/quinn-streams", CipherSuite::TLS13_CHACHA20_POLY1305_SHA256),
+        ("fragments/quinn-streams-aes", CipherSuite::TLS13_AES_128_GCM_SHA256),
+    ] {
+        let theirs = quinn::pair(suite);
+        ratios.rates(name, size, 1.0, 11, || ours.tells(n, size), || theirs.streams(n, size));
+    }
+    ratios.rates("fragments/told", size, 0.999, 11, || ours.arrive(n, size) as f64, || n as f64);
 }

@@ -1,4 +1,4 @@
-//! QUIC datagrams by `quinn`, on tokio, over two UDP sockets on loopback.
+//! QUIC datagrams and streams by `quinn`, on tokio, over two UDP sockets on loopback.
 
 use ::quinn::{
     ClientConfig, Connection, Endpoint, EndpointConfig, MtuDiscoveryConfig, ServerConfig,
@@ -88,6 +88,38 @@ impl Pair {
                 late.expect("a connection");
             }
             rate
+        })
+    }
+
+    /// Sends messages of `size` bytes, each on a unidirectional stream of its own, until `n` have been
+    /// received, and returns how many were received per second.
+    ///
+    /// # Panics
+    /// Where one does not arrive whole, or not all arrive within a minute.
+    pub(crate) fn streams(&self, n: u64, size: usize) -> f64 {
+        self.runtime.block_on(async {
+            let start = Instant::now();
+            let sender = self.sender.clone();
+            let sending = tokio::spawn(async move {
+                let message = Bytes::from(vec![0x5a; size]);
+                for _ in 0..n {
+                    let mut stream = sender.open_uni().await.expect("a connection");
+                    stream.write_chunk(message.clone()).await.expect("a connection");
+                    stream.finish().expect("it is open");
+                }
+            });
+            let receiver = self.receiver.clone();
+            let receiving = tokio::spawn(async move {
+                for _ in 0..n {
+                    let mut stream = receiver.accept_uni().await.expect("a connection");
+                    let message = stream.read_to_end(size).await.expect("a message");
+                    assert_eq!(message.len(), size);
+                }
+            });
+            let received = timeout(PATIENCE, receiving).await;
+            received.expect("messages arrive").expect("the receiver ends");
+            sending.await.expect("the sender ends");
+            n as f64 / start.elapsed().as_secs_f64()
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Our side of the comparisons: a session, a stack in memory, and nodes on UDP.
 
+use ::tellask::fragment::Fragmenter;
 use ::tellask::identity::SecretKey;
 use ::tellask::p2pke::session::{Hello, Initiation, Session};
 use ::tellask::p2pke::{P2pke, Tai64n};
@@ -127,6 +128,21 @@ pub(crate) struct Udp {
 
 /// Two secure nodes on loopback in two worker threads.
 pub(crate) fn udp() -> Udp {
+    udp_with(|node| node)
+}
+
+/// The same with messages of up to `max` bytes, in fragments that fill what quinn's packets fill.
+pub(crate) fn udp_fragmented(max: usize) -> Udp {
+    udp_with(|node| {
+        node.mtu(1_452).layer(move |lower, parts| {
+            Box::new(Stack::new(lower, Fragmenter::new(max, &parts.seed, &parts.limits)))
+        })
+    })
+}
+
+type UdpBuilder = tellask_tokio::Builder<PeerAddr<UdpAddr>>;
+
+fn udp_with(layers: impl Fn(UdpBuilder) -> UdpBuilder) -> Udp {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -136,7 +152,8 @@ pub(crate) fn udp() -> Udp {
         let node = async |seed| {
             let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
             let key = SecretKey::from_seed(&[seed; 32]);
-            tellask_tokio::udp(any.into()).secured(key).spawn().await.expect("a socket")
+            let node = layers(tellask_tokio::udp(any.into()).secured(key));
+            node.spawn().await.expect("a socket")
         };
         (node(1).await, node(2).await)
     });
@@ -173,6 +190,26 @@ impl Udp {
             // What is still under way would be a present to the next round.
             while timeout(QUIET, self.receiver.receive()).await.is_ok() {}
             rate
+        })
+    }
+
+    /// Tells `n` messages of `size` bytes, and returns how many of them arrived.
+    pub(crate) fn arrive(&self, n: u64, size: usize) -> u64 {
+        self.runtime.block_on(async {
+            let (sender, receiver) = (self.sender.clone(), self.receiver.clone());
+            let dst = receiver.local_addrs().remove(0);
+            let receiving = tokio::spawn(async move {
+                let mut received = 0;
+                while received < n && timeout(QUIET, receiver.receive()).await.is_ok() {
+                    received += 1;
+                }
+                received
+            });
+            let text = Bytes::from(vec![0x5a; size]);
+            for _ in 0..n {
+                sender.tell(&dst, text.clone()).await.expect("accepted");
+            }
+            receiving.await.expect("the receiver ends")
         })
     }
 }

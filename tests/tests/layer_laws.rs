@@ -1,0 +1,509 @@
+//! The layers between swarms keep the laws: fragments, channels, filter, map, loopback.
+
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test names what it looks for")]
+
+use tellask::Layer;
+use tellask::filter::Filter;
+use tellask::fragment::Fragmenter;
+use tellask::identity::{PeerId, PublicKey};
+use tellask::loopback::Loopback;
+use tellask::map::Map;
+use tellask::mux::{Mux, Name};
+use tellask::seed::Rng;
+use tellask::stats::StatsSink;
+use tellask::swarm::{
+    Accept, AskId, DownReason, Link, Message, Refusal, Scope, Setting, Token, Undeliverable,
+};
+use tellask::time::Anchor;
+use tellask::{
+    Addr, At, BytesMut, Command, DatagramInput, DatagramPort, Event, Instant, Join, Limits,
+    MemoryAddr, Payload, PeerAddr, Seed, Stack,
+};
+use tellask_sim::laws::{Call, CallOf, Subject, check, pass_through};
+
+const SEEDS: u64 = 24;
+const STEPS: usize = 150;
+const SELF: MemoryAddr = MemoryAddr(9);
+
+fn keeps_the_laws(subject: &impl Subject) {
+    for seed in 0..SEEDS {
+        if let Err(violation) = check(subject, seed, STEPS) {
+            panic!("{violation}");
+        }
+    }
+}
+
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.send = 4_000;
+    limits.send_per_peer = 2_000;
+    limits.send_per_channel = 3_000;
+    limits.receive = 8_000;
+    limits.reassembly = 12_000;
+    limits.reassembly_per_peer = 5_000;
+    limits.partials = 12;
+    limits.partials_per_peer = 5;
+    limits.fragment_ids = 2;
+    limits.path_mtus = 2;
+    limits.channel_requests = 3;
+    limits.own_requests = 3;
+    limits
+}
+
+fn bytes(rng: &mut Rng, most: u64) -> BytesMut {
+    let mut bytes = BytesMut::zeroed(rng.below(most) as usize);
+    rng.fill(&mut bytes);
+    bytes
+}
+
+fn addr(rng: &mut Rng) -> MemoryAddr {
+    if rng.chance(1, 8) { SELF } else { MemoryAddr(rng.below(4) as u32) }
+}
+
+/// A command of any kind.
+fn command<A>(rng: &mut Rng, dst: A) -> Command<A> {
+    let id = AskId::new(rng.below(4));
+    let token = if rng.chance(1, 2) { rng.below(6) } else { u64::MAX - rng.below(6) };
+    match rng.below(20) {
+        0 => Command::Identify { dst },
+        1 => Command::Disconnect { dst },
+        2 => Command::Set(Setting::Clock(Anchor::default())),
+        3 => Command::Cancel { id, dst },
+        4 => Command::Answer { token: Token(token), dst, result: Err(Refusal::default()) },
+        5 => Command::Answer { token: Token(token), dst, result: Ok("yes".into()) },
+        6 | 7 => {
+            let deadline = Instant::from_nanos(rng.below(1 << 38));
+            Command::Ask { id, dst, payload: Payload::from("what"), deadline }
+        }
+        8 if rng.chance(1, 8) => Command::Close,
+        _ => Command::Tell { dst, payload: bytes(rng, 1_500).into() },
+    }
+}
+
+/// An event of any kind; messages say `text`.
+fn event<A: Addr>(rng: &mut Rng, at: impl Fn(MemoryAddr) -> A, text: BytesMut) -> Event<A> {
+    let peer = addr(rng);
+    let (dst, own) = (at(peer), at(SELF));
+    let scope = if rng.chance(1, 3) { Scope::All } else { Scope::To(dst.clone()) };
+    let message = Message { src: dst.clone(), dst: own.clone(), payload: text };
+    let token = Token(rng.below(6));
+    match rng.below(28) {
+        0 => {
+            let size = 300 + rng.below(2) as usize;
+            Event::Link(Link { local: vec![own], unit: size, tell_max: size, ask_max: size })
+        }
+        1 => Event::PathMtu { dst, unit: 350, tell_max: 350 + rng.below(2) as usize },
+        2..5 => Event::Full { scope },
+        5..8 => Event::Ready { scope },
+        8 => Event::PeerUp { addr: dst, key: PublicKey::from_bytes([1; 32]) },
+        9 => Event::PeerDown { addr: dst, reason: DownReason::Idle },
+        10 => Event::Undelivered { dst, reason: Undeliverable::TimedOut },
+        11 => Event::Identified { addr: dst, result: Ok(PublicKey::from_bytes([1; 32])) },
+        12 => Event::Withdrawn { token, src: dst },
+        13 => {
+            let id = AskId { seq: rng.below(4), path: rng.below(4) };
+            Event::Answered { id, result: Ok(BytesMut::new()) }
+        }
+        14..17 => {
+            Event::Asked { token, message, deadline: Instant::from_nanos(rng.below(1 << 38)) }
+        }
+        17 if rng.chance(1, 20) => Event::Closed,
+        _ => Event::Told(message),
+    }
+}
+
+fn told(src: MemoryAddr, payload: BytesMut) -> Event<MemoryAddr> {
+    Event::Told(Message { src, dst: SELF, payload })
+}
+
+fn link() -> Event<MemoryAddr> {
+    Event::Link(Link { local: vec![SELF], unit: 300, tell_max: 300, ask_max: 300 })
+}
+
+/// A fragment that may belong to any of a few messages.
+fn fragment(rng: &mut Rng) -> BytesMut {
+    let total = 1 + rng.below(3) as u8;
+    let part = rng.below(total.into()) as u8;
+    let len = if part + 1 < total { 200 } else { rng.below(200) as usize };
+    let mut text = BytesMut::from(&[rng.below(6) as u8, part, total][..]);
+    text.resize(3 + len, part);
+    text
+}
+
+struct Fragments;
+
+impl Subject for Fragments {
+    type Layer = Fragmenter<MemoryAddr>;
+
+    fn make(&self, seed: &Seed) -> Self::Layer {
+        Fragmenter::new(2_000, seed, &limits())
+    }
+
+    fn opening(&self, _seed: &Seed) -> Vec<CallOf<Self::Layer>> {
+        vec![Call::Input(link())]
+    }
+
+    fn input(&self, rng: &mut Rng) -> Event<MemoryAddr> {
+        let text = fragment(rng);
+        event(rng, |addr| addr, text)
+    }
+
+    fn command(&self, rng: &mut Rng) -> Command<MemoryAddr> {
+        let dst = addr(rng);
+        command(rng, dst)
+    }
+
+    fn hostile(&self, rng: &mut Rng) -> Option<Event<MemoryAddr>> {
+        let mut text = fragment(rng);
+        match rng.below(5) {
+            0 => text.truncate(rng.below(3) as usize),
+            1 => text[2] = 0,
+            2 => text[1] = text[2],
+            3 => text[0..3].fill(0xff),
+            // It would be larger than messages may be.
+            _ => text = BytesMut::from(&[&[7, 0, 20][..], &[0; 150]].concat()[..]),
+        }
+        Some(told(addr(rng), text))
+    }
+
+    fn bounds(&self) -> Vec<(String, u64)> {
+        vec![
+            ("fragment.reassembly_bytes".into(), 12_000),
+            ("fragment.reassembly_messages".into(), 12),
+            ("fragment.reassembly_sources".into(), 12),
+            ("fragment.fragment_ids".into(), 2),
+            ("fragment.paused".into(), 2),
+            ("fragment.send_bytes".into(), 4_000 + 1_500 + 128),
+            ("fragment.receive_bytes".into(), 8_000),
+        ]
+    }
+}
+
+#[test]
+fn the_fragmenter_keeps_the_laws() {
+    keeps_the_laws(&Fragments);
+}
+
+/// The same on a port, with bursts.
+struct FragmentStack;
+
+impl Subject for FragmentStack {
+    type Layer = Stack<DatagramPort<MemoryAddr>, Fragmenter<MemoryAddr>>;
+
+    fn make(&self, seed: &Seed) -> Self::Layer {
+        let mut limits = limits();
+        (limits.send, limits.send_per_peer) = (400_000, 400_000);
+        let port = DatagramPort::new(&limits);
+        Stack::new(port, Fragmenter::new(200_000, seed, &limits))
+    }
+
+    fn opening(&self, _seed: &Seed) -> Vec<CallOf<Self::Layer>> {
+        vec![Call::Input(DatagramInput::Bound { local: vec![SELF], mtu: 1_400 })]
+    }
+
+    fn input(&self, rng: &mut Rng) -> DatagramInput<MemoryAddr> {
+        let payload = fragment(rng);
+        DatagramInput::Datagram { src: addr(rng), dst: SELF, payload }
+    }
+
+    fn command(&self, rng: &mut Rng) -> Command<MemoryAddr> {
+        let dst = addr(rng);
+        if rng.chance(1, 2) {
+            return Command::Tell { dst, payload: bytes(rng, 190_000).into() };
+        }
+        command(rng, dst)
+    }
+
+    fn outputs_per_call(&self) -> usize {
+        1_000
+    }
+}
+
+#[test]
+fn the_fragmenter_on_a_port_keeps_the_laws() {
+    keeps_the_laws(&FragmentStack);
+}
+
+struct Channels;
+
+impl Subject for Channels {
+    type Layer = Mux<u16, MemoryAddr>;
+
+    fn make(&self, _seed: &Seed) -> Self::Layer {
+        Mux::new(&limits()).with_channels(0..3).expect("opens")
+    }
+
+    fn opening(&self, _seed: &Seed) -> Vec<CallOf<Self::Layer>> {
+        vec![Call::Input(link())]
+    }
+
+    fn input(&self, rng: &mut Rng) -> Event<MemoryAddr> {
+        let channel = rng.below(4) as u8;
+        let text = [&[0, channel][..], &bytes(rng, 200)].concat();
+        event(rng, |addr| addr, BytesMut::from(&text[..]))
+    }
+
+    fn command(&self, rng: &mut Rng) -> (u16, Command<MemoryAddr>) {
+        let (channel, dst) = (rng.below(4) as u16, addr(rng));
+        (channel, command(rng, dst))
+    }
+
+    fn hostile(&self, rng: &mut Rng) -> Option<Event<MemoryAddr>> {
+        let mut text = bytes(rng, 40);
+        match rng.below(2) {
+            0 => text.truncate(1),
+            _ => text = BytesMut::from(&[&[7][..], &text, &[0]].concat()[..]),
+        }
+        Some(told(addr(rng), text))
+    }
+
+    fn bounds(&self) -> Vec<(String, u64)> {
+        let mut bounds = vec![
+            ("mux.requests_waiting".into(), 3),
+            ("mux.identifying".into(), 3),
+            ("mux.path_mtus".into(), 2),
+            ("mux.strays".into(), 1_024),
+        ];
+        for slot in 0..3 {
+            bounds.push((format!("mux.{slot}.send_bytes"), 3_000 + 1_500 + 128));
+            bounds.push((format!("mux.{slot}.receive_bytes"), 8_000));
+        }
+        bounds
+    }
+}
+
+#[test]
+fn the_multiplexer_keeps_the_laws() {
+    keeps_the_laws(&Channels);
+}
+
+/// Named channels of a port, as one swarm.
+struct JoinedChannels;
+
+impl Subject for JoinedChannels {
+    type Layer =
+        Stack<Stack<DatagramPort<MemoryAddr>, Mux<Name, MemoryAddr>>, Join<Name, MemoryAddr>>;
+
+    fn make(&self, _seed: &Seed) -> Self::Layer {
+        let mux = Mux::new(&limits()).with_channels(["a".into(), "b".into()]).expect("opens");
+        Stack::new(Stack::new(DatagramPort::new(&limits()), mux), Join::new(&limits()))
+    }
+
+    fn opening(&self, _seed: &Seed) -> Vec<CallOf<Self::Layer>> {
+        vec![Call::Input(DatagramInput::Bound { local: vec![SELF], mtu: 1_400 })]
+    }
+
+    fn input(&self, rng: &mut Rng) -> DatagramInput<MemoryAddr> {
+        let name = b'a' + rng.below(3) as u8;
+        let text = [&[1, name][..], &bytes(rng, 200)].concat();
+        let payload = BytesMut::from(&text[..]);
+        DatagramInput::Datagram { src: addr(rng), dst: SELF, payload }
+    }
+
+    fn command(&self, rng: &mut Rng) -> Command<At<Name, MemoryAddr>> {
+        let key = Name::from(["a", "b", "c"][rng.below(3) as usize]);
+        let addr = addr(rng);
+        command(rng, At { key, addr })
+    }
+
+    fn hostile(&self, rng: &mut Rng) -> Option<DatagramInput<MemoryAddr>> {
+        let len = [0x80, 0xff, 100][rng.below(3) as usize];
+        let payload = BytesMut::from(&[len; 9][..]);
+        Some(DatagramInput::Datagram { src: addr(rng), dst: SELF, payload })
+    }
+}
+
+#[test]
+fn channels_joined_to_one_swarm_keep_the_laws() {
+    keeps_the_laws(&JoinedChannels);
+}
+
+fn peer(addr: MemoryAddr) -> PeerAddr<MemoryAddr> {
+    PeerAddr { id: PeerId::from_bytes([addr.0 as u8; 32]), addr }
+}
+
+struct Filtered;
+
+impl Subject for Filtered {
+    type Layer = Filter<PeerAddr<MemoryAddr>>;
+
+    fn make(&self, _seed: &Seed) -> Self::Layer {
+        let accept: Accept =
+            [1, 2, 9].map(|number| peer(MemoryAddr(number)).id).into_iter().collect();
+        Filter::new(accept, &limits())
+    }
+
+    fn input(&self, rng: &mut Rng) -> Event<PeerAddr<MemoryAddr>> {
+        let text = bytes(rng, 300);
+        event(rng, peer, text)
+    }
+
+    fn command(&self, rng: &mut Rng) -> Command<PeerAddr<MemoryAddr>> {
+        let dst = peer(addr(rng));
+        command(rng, dst)
+    }
+
+    fn hostile(&self, rng: &mut Rng) -> Option<Event<PeerAddr<MemoryAddr>>> {
+        let (src, payload) = (peer(MemoryAddr(3)), bytes(rng, 300));
+        Some(Event::Told(Message { src, dst: peer(SELF), payload }))
+    }
+
+    fn bounds(&self) -> Vec<(String, u64)> {
+        // Answers and identifications are awaited, and come however much waits.
+        vec![("filter.receive_bytes".into(), 9_000)]
+    }
+}
+
+#[test]
+fn the_filter_keeps_the_laws() {
+    keeps_the_laws(&Filtered);
+    let make = || Filter::new(Accept::Anyone, &Limits::default());
+    assert_eq!(pass_through(make, &peer(MemoryAddr(1))), Ok(()));
+}
+
+struct ToOneself;
+
+impl Subject for ToOneself {
+    type Layer = Loopback<MemoryAddr>;
+
+    fn make(&self, _seed: &Seed) -> Self::Layer {
+        Loopback::new(&limits())
+    }
+
+    fn opening(&self, _seed: &Seed) -> Vec<CallOf<Self::Layer>> {
+        vec![Call::Input(link())]
+    }
+
+    fn input(&self, rng: &mut Rng) -> Event<MemoryAddr> {
+        let text = bytes(rng, 300);
+        event(rng, |addr| addr, text)
+    }
+
+    fn command(&self, rng: &mut Rng) -> Command<MemoryAddr> {
+        let dst = if rng.chance(1, 2) { SELF } else { addr(rng) };
+        command(rng, dst)
+    }
+
+    fn hostile(&self, rng: &mut Rng) -> Option<Event<MemoryAddr>> {
+        Some(told(SELF, bytes(rng, 300)))
+    }
+
+    fn bounds(&self) -> Vec<(String, u64)> {
+        vec![("loopback.requests_waiting".into(), 3), ("loopback.receive_bytes".into(), 9_000)]
+    }
+}
+
+#[test]
+fn the_loopback_keeps_the_laws() {
+    keeps_the_laws(&ToOneself);
+    // The peer must not be this node itself, which it is in the links of `pass_through`.
+    let other = |event| match event {
+        Event::Link(link) => Event::Link(Link { local: vec![SELF], ..link }),
+        other => other,
+    };
+    let make = || Adapted { layer: Loopback::new(&Limits::default()), adapt: other };
+    assert_eq!(pass_through(make, &MemoryAddr(1)), Ok(()));
+}
+
+struct Mapped;
+
+type Up = fn(&MemoryAddr) -> Option<u64>;
+type Down = fn(&u64) -> Option<MemoryAddr>;
+
+impl Subject for Mapped {
+    type Layer = Map<MemoryAddr, u64, Up, Down>;
+
+    fn make(&self, _seed: &Seed) -> Self::Layer {
+        let up: Up = |addr| (addr.0 != 3).then(|| u64::from(addr.0) + 100);
+        let down: Down = |name| {
+            let number = u32::try_from(name.checked_sub(100)?).ok()?;
+            (number != 3).then_some(MemoryAddr(number))
+        };
+        Map::new(up, down, &limits())
+    }
+
+    fn input(&self, rng: &mut Rng) -> Event<MemoryAddr> {
+        let text = bytes(rng, 300);
+        event(rng, |addr| addr, text)
+    }
+
+    fn command(&self, rng: &mut Rng) -> Command<u64> {
+        let dst = 99 + rng.below(8);
+        command(rng, dst)
+    }
+
+    fn hostile(&self, rng: &mut Rng) -> Option<Event<MemoryAddr>> {
+        Some(told(MemoryAddr(3), bytes(rng, 300)))
+    }
+
+    fn bounds(&self) -> Vec<(String, u64)> {
+        vec![("map.receive_bytes".into(), 9_000)]
+    }
+}
+
+#[test]
+fn the_map_keeps_the_laws() {
+    keeps_the_laws(&Mapped);
+    let make = || {
+        let up: fn(&MemoryAddr) -> Option<MemoryAddr> = |addr| Some(*addr);
+        Map::new(up, up, &Limits::default())
+    };
+    assert_eq!(pass_through(make, &MemoryAddr(1)), Ok(()));
+}
+
+#[test]
+fn the_fragmenter_forgets_no_variant() {
+    let framed = |event| match event {
+        Event::Told(mut message) => {
+            message.payload = BytesMut::from(&[&[5, 0, 1][..], &message.payload].concat()[..]);
+            Event::Told(message)
+        }
+        other => other,
+    };
+    let layer = || Fragmenter::new(2_000, &Seed::from_u64(1), &Limits::default());
+    let make = || Adapted { layer: layer(), adapt: framed };
+    // It has a queue of its own, and says itself when that is full: the first that is not passed on.
+    let first = pass_through(make, &MemoryAddr(1)).expect_err("full is not passed on");
+    assert!(first.contains("Full"), "{first}");
+}
+
+/// A layer that is given something else than what comes from below.
+struct Adapted<L, F> {
+    layer: L,
+    adapt: F,
+}
+
+impl<L: Layer, F: Fn(L::Input) -> L::Input> Layer for Adapted<L, F> {
+    type Input = L::Input;
+    type Transmit = L::Transmit;
+    type Command = L::Command;
+    type Event = L::Event;
+
+    fn handle_input(&mut self, now: Instant, input: Self::Input) {
+        self.layer.handle_input(now, (self.adapt)(input));
+    }
+
+    fn handle_command(&mut self, now: Instant, command: Self::Command) {
+        self.layer.handle_command(now, command);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.layer.handle_timeout(now);
+    }
+
+    fn poll_transmit(&mut self) -> Option<Self::Transmit> {
+        self.layer.poll_transmit()
+    }
+
+    fn poll_event(&mut self) -> Option<Self::Event> {
+        self.layer.poll_event()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.layer.poll_timeout()
+    }
+
+    fn stats(&self, sink: &mut dyn StatsSink) {
+        self.layer.stats(sink);
+    }
+}
