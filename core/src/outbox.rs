@@ -233,6 +233,12 @@ impl<A: Clone + Ord, T: Weigh> Outbox<A, T> {
         self.latest.next()
     }
 
+    /// The latest time that was handed in.
+    #[must_use]
+    pub const fn latest(&self) -> Instant {
+        self.latest
+    }
+
     /// Writes the queue's figures into the section of the layer that owns it.
     pub fn stats(&self, sink: &mut dyn StatsSink) {
         sink.gauge("send_bytes", self.bytes as u64);
