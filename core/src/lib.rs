@@ -7,6 +7,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod addr;
+pub mod ask;
 pub(crate) mod crypto;
 pub mod driver;
 pub mod filter;
@@ -28,6 +29,7 @@ pub mod seed;
 pub mod stack;
 pub mod stats;
 pub mod swarm;
+pub(crate) mod table;
 pub mod time;
 pub mod up;
 pub(crate) mod uvarint;

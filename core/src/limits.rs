@@ -55,6 +55,26 @@ pub struct Limits {
     pub channel_requests: usize,
     /// Requests to oneself that wait for their answer.
     pub own_requests: usize,
+    /// The largest request or answer of an asking layer, in bytes. A request must fit into
+    /// `receive` too, so the smaller of the two holds.
+    pub ask_max: usize,
+    /// Peers that an asking layer keeps in mind. A new one takes the place of one that nothing is
+    /// outstanding with.
+    pub ask_peers: usize,
+    /// Requests outstanding with one peer, and as many of the peer's that it is owed answers to.
+    pub asks_per_peer: usize,
+    /// Bytes of requests to one peer that are outstanding: then that peer is full.
+    pub ask_sending_per_peer: usize,
+    /// Bytes of outstanding requests, in all: then everything is full.
+    pub ask_sending: usize,
+    /// Bytes of requests and answers of one peer that are being put together.
+    pub ask_receiving_per_peer: usize,
+    /// Bytes of requests and answers that are being put together, in all.
+    pub ask_receiving: usize,
+    /// Bytes of answers to one peer that are remembered until they are known to have arrived.
+    pub ask_remembered_per_peer: usize,
+    /// Bytes of answers that are remembered, in all.
+    pub ask_remembered: usize,
 }
 
 impl Default for Limits {
@@ -81,6 +101,15 @@ impl Default for Limits {
             send_per_channel: 256 * 1_024,
             channel_requests: 65_536,
             own_requests: 1_024,
+            ask_max: 2 * 1_024 * 1_024,
+            ask_peers: 65_536,
+            asks_per_peer: 1_024,
+            ask_sending_per_peer: 16 * 1_024 * 1_024,
+            ask_sending: 256 * 1_024 * 1_024,
+            ask_receiving_per_peer: 8 * 1_024 * 1_024,
+            ask_receiving: 64 * 1_024 * 1_024,
+            ask_remembered_per_peer: 8 * 1_024 * 1_024,
+            ask_remembered: 256 * 1_024 * 1_024,
         }
     }
 }

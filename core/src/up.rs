@@ -111,6 +111,13 @@ impl<A: Clone + Ord> Up<A> {
         }
     }
 
+    /// Whether a message of `len` bytes would be queued, rather than dropped: for requests, whose asker
+    /// is to be told.
+    #[must_use]
+    pub const fn has_room(&self, len: usize) -> bool {
+        self.bytes.saturating_add(len.saturating_add(OVERHEAD)) <= self.limit
+    }
+
     /// The next event: the link and edges first, `Closed` last.
     #[inline]
     pub fn pop(&mut self) -> Option<Event<A>> {

@@ -4,9 +4,9 @@
 //! of its own. A full place is taken over at random and never refused to the newest, so that an honest
 //! hello that is repeated gets in however many forged ones there are.
 
-use super::table::Slot;
 use crate::limits::Limits;
 use crate::seed::Rng;
+use crate::table::Slot;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 

@@ -3,10 +3,10 @@
 use super::super::channel::{Channel, Input, Reason};
 use super::super::session::{Hello, OVERHEAD};
 use super::peers::{Peer, Standing};
-use super::table::Slot;
 use super::{CHAIN, Closing, P2pke};
 use crate::addr::{Addr, PeerAddr, Source};
 use crate::swarm::{Command, Event, Link, Message, Refusal, Scope, Undeliverable};
+use crate::table::Slot;
 use crate::time::Instant;
 use bytes::BytesMut;
 

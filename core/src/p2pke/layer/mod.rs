@@ -28,7 +28,6 @@ mod incoming;
 mod outgoing;
 mod peers;
 mod settle;
-mod table;
 #[cfg(test)]
 mod tests;
 
@@ -36,7 +35,6 @@ use self::counters::Counters;
 use self::gatekeeper::Local;
 use self::half_open::HalfOpen;
 use self::peers::Peer;
-use self::table::{Slot, Table};
 use super::channel::{Channel, Timing};
 use crate::addr::{Addr, PeerAddr, Source};
 use crate::identity::{PeerId, SecretKey};
@@ -46,6 +44,7 @@ use crate::outbox::Outbox;
 use crate::seed::Seed;
 use crate::stats::StatsSink;
 use crate::swarm::{Accept, Command, Event, Link, Scope, Swarm, Undeliverable};
+use crate::table::{Slot, Table};
 use crate::time::{Anchor, Instant};
 use crate::up::Up;
 use alloc::collections::{BTreeSet, VecDeque};

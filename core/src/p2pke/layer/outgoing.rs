@@ -2,11 +2,11 @@
 
 use super::super::channel::Channel;
 use super::peers::{Peer, Standing, weight};
-use super::table::Slot;
 use super::{CHAIN, Closing, P2pke};
 use crate::addr::{Addr, PeerAddr, Source};
 use crate::payload::Payload;
 use crate::swarm::{Command, DownReason, Event, Scope, Setting, Swarm as _, Undeliverable};
+use crate::table::Slot;
 use crate::time::Instant;
 use alloc::vec::Vec;
 

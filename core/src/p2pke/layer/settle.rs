@@ -3,9 +3,9 @@
 use super::super::channel::{self, ChannelEvent, Failure};
 use super::P2pke;
 use super::peers::Standing;
-use super::table::Slot;
 use crate::addr::{Addr, Source};
 use crate::swarm::{DownReason, Event, Undeliverable};
+use crate::table::Slot;
 use crate::time::Instant;
 
 impl<A: Addr + Source> P2pke<A> {

@@ -1,7 +1,7 @@
-//! The channels of a node, by address.
+//! What a layer keeps for each peer, by address.
 //!
 //! Strangers choose the addresses, so the index hashes them under a key from the seed; it is never
-//! iterated. Several channels, to different keys, may stand at one address: they form a chain.
+//! iterated. Several entries may stand at one address: they form a chain.
 
 use crate::seed::Seed;
 use alloc::boxed::Box;
@@ -12,10 +12,10 @@ use hashbrown::HashTable;
 use siphasher::sip::SipHasher13;
 
 /// The place of an entry, until it is removed.
-pub(super) type Slot = u32;
+pub(crate) type Slot = u32;
 
 /// Entries by address, several at one address.
-pub(super) struct Table<A, V> {
+pub(crate) struct Table<A, V> {
     entries: Vec<Option<Box<Entry<A, V>>>>,
     free: Vec<Slot>,
     // The first entry of each address.
@@ -30,41 +30,41 @@ struct Entry<A, V> {
 }
 
 impl<A: Hash + Eq + Clone, V> Table<A, V> {
-    pub(super) fn new(seed: &Seed) -> Self {
+    pub(crate) fn new(seed: &Seed) -> Self {
         let mut rng = seed.rng("address index");
         let key = (rng.u64(), rng.u64());
         Self { entries: Vec::new(), free: Vec::new(), index: HashTable::new(), key }
     }
 
     /// The first slot at `addr`; go on with [`next`](Self::next).
-    pub(super) fn first(&self, addr: &A) -> Option<Slot> {
+    pub(crate) fn first(&self, addr: &A) -> Option<Slot> {
         let hash = hash(self.key, addr);
         self.index.find(hash, |slot| self.addr(*slot) == Some(addr)).copied()
     }
 
     /// The slot that follows in the chain of one address.
-    pub(super) fn next(&self, slot: Slot) -> Option<Slot> {
+    pub(crate) fn next(&self, slot: Slot) -> Option<Slot> {
         self.entry(slot)?.next
     }
 
     /// All slots at `addr`.
-    pub(super) fn at(&self, addr: &A) -> impl Iterator<Item = Slot> + '_ {
+    pub(crate) fn at(&self, addr: &A) -> impl Iterator<Item = Slot> + '_ {
         core::iter::successors(self.first(addr), |slot| self.next(*slot))
     }
 
-    pub(super) fn get(&self, slot: Slot) -> Option<&V> {
+    pub(crate) fn get(&self, slot: Slot) -> Option<&V> {
         Some(&self.entry(slot)?.value)
     }
 
-    pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut V> {
+    pub(crate) fn get_mut(&mut self, slot: Slot) -> Option<&mut V> {
         Some(&mut self.entries.get_mut(slot as usize)?.as_mut()?.value)
     }
 
-    pub(super) fn addr(&self, slot: Slot) -> Option<&A> {
+    pub(crate) fn addr(&self, slot: Slot) -> Option<&A> {
         Some(&self.entry(slot)?.addr)
     }
 
-    pub(super) fn insert(&mut self, addr: A, value: V) -> Slot {
+    pub(crate) fn insert(&mut self, addr: A, value: V) -> Slot {
         let hash = hash(self.key, &addr);
         let next = self.first(&addr);
         let entry = Some(Box::new(Entry { addr, next, value }));
@@ -94,7 +94,7 @@ impl<A: Hash + Eq + Clone, V> Table<A, V> {
         slot
     }
 
-    pub(super) fn remove(&mut self, slot: Slot) -> Option<V> {
+    pub(crate) fn remove(&mut self, slot: Slot) -> Option<V> {
         let Entry { addr, next, value } = *core::mem::take(self.entries.get_mut(slot as usize)?)?;
         self.free.push(slot);
         let hash = hash(self.key, &addr);
@@ -113,17 +113,17 @@ impl<A: Hash + Eq + Clone, V> Table<A, V> {
         Some(value)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len() - self.free.len()
     }
 
     /// Slots ever used: any number below may hold an entry.
-    pub(super) fn span(&self) -> Slot {
+    pub(crate) fn span(&self) -> Slot {
         self.entries.len() as Slot
     }
 
     /// All entries, in the order of their slots.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Slot, &A, &V)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, &A, &V)> {
         self.entries.iter().enumerate().filter_map(|(slot, entry)| {
             let entry = entry.as_ref()?;
             Some((slot as Slot, &entry.addr, &entry.value))

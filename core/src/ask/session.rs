@@ -1,0 +1,297 @@
+//! Which session with a peer a packet belongs to.
+//!
+//! Each side names the session by a random number, and puts its own and the other's name into every packet.
+//! The asker's name is the instance under which the answerer remembers the asker's ids. A side
+//! that begins knows no name of the other yet, and says zero. For such a packet the answerer cannot tell
+//! whether it is new, or one of a session that it has forgotten, on which the request ran already. It
+//! takes it only if it has never forgotten anything in its life and never had another session
+//! with that address. Otherwise it answers with a *challenge*: a name for the session that it computes and does
+//! not store. Only what was sent after that carries the name.
+//!
+//! | the packet says | with this peer there is | what becomes of it |
+//! |---|---|---|
+//! | our name, or zero, and its name | the session | it is taken |
+//! | our name | a session whose other name we do not know | its name is noted, it is taken |
+//! | our name | a session with another of its names | the peer has forgotten: our session starts again, under a new name |
+//! | the name that we would challenge with | a session, or none | a new session under that name, it is taken |
+//! | zero | no session, and there never was one | a new session, it is taken |
+//! | anything else | – | it is answered with a challenge |
+//!
+//! What we would challenge with depends on the session that there is; so once taken up it is no
+//! challenge any more. Where there is no session it depends on the *generation*: a count that rises with
+//! every so many evictions. The present generation's and the last one's are taken, and no session is
+//! evicted in whose generation or the next we still are. So a packet of an evicted session is
+//! never taken, however late it comes.
+
+use super::Asking;
+use super::peer::{Peer, State};
+use super::wire::{Header, Writer};
+use crate::addr::Addr;
+use crate::swarm::Event;
+use crate::table::Slot;
+use crate::time::Instant;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::fmt::{self, Write};
+use core::hash::Hasher;
+use siphasher::sip::SipHasher13;
+
+/// How many idle peers are looked at to find one to evict.
+const LOOKS: usize = 8;
+
+/// What a packet is in the light of the sessions that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Of the session.
+    Known(Slot),
+    /// Of the session; it names the other side.
+    Adopt(Slot),
+    /// The other side has forgotten the session.
+    Restart(Slot),
+    /// The other side begins anew, under a name that we gave it.
+    Replace(Slot, u64),
+    /// The first of a session, under a name that we gave it or (`None`) no name yet.
+    Create(Option<u64>),
+    /// To be answered with this name.
+    Challenge(u64),
+}
+
+impl Standing {
+    /// Whose sent packets an acknowledgement speaks of; `Some(None)` where nothing was sent. `None` where
+    /// the packet is not taken anyway.
+    pub(super) const fn sender(self) -> Option<Option<Slot>> {
+        match self {
+            Self::Known(slot) | Self::Adopt(slot) | Self::Replace(slot, _) => Some(Some(slot)),
+            Self::Create(_) => Some(None),
+            Self::Restart(_) | Self::Challenge(_) => None,
+        }
+    }
+}
+
+impl<A: Addr> Asking<A> {
+    /// What a packet from `src` is; changes nothing.
+    pub(super) fn standing(&self, src: &A, header: Header) -> Standing {
+        let Some(slot) = self.table.first(src) else {
+            let generation = self.generation();
+            let name = |generation| self.name(src, header.src, generation);
+            let lately = [generation, generation.saturating_sub(1)];
+            return if header.dst == 0 && self.evictions == 0 {
+                Standing::Create(None)
+            } else if lately.into_iter().any(|generation| name(generation) == header.dst) {
+                Standing::Create(Some(header.dst))
+            } else {
+                Standing::Challenge(name(generation))
+            };
+        };
+        let Some(peer) = self.table.get(slot) else { return Standing::Challenge(1) };
+        match peer.remote {
+            Some(remote) if remote == header.src => {
+                if header.dst == peer.local || header.dst == 0 {
+                    Standing::Known(slot)
+                } else {
+                    Standing::Challenge(peer.local)
+                }
+            }
+            None => {
+                let first = header.dst == 0 && peer.fresh && self.evictions == 0;
+                if header.dst == peer.local || first {
+                    Standing::Adopt(slot)
+                } else {
+                    Standing::Challenge(peer.local)
+                }
+            }
+            Some(_) => {
+                let name = self.name(src, header.src, peer.local);
+                if header.dst == peer.local {
+                    Standing::Restart(slot)
+                } else if header.dst == name {
+                    Standing::Replace(slot, name)
+                } else {
+                    Standing::Challenge(name)
+                }
+            }
+        }
+    }
+
+    /// Does what the standing of a packet asks for, and returns the session that it belongs to.
+    pub(super) fn take_up(
+        &mut self,
+        now: Instant,
+        src: &A,
+        header: Header,
+        standing: Standing,
+    ) -> Option<Slot> {
+        let slot = match standing {
+            Standing::Known(slot) => slot,
+            Standing::Adopt(slot) => {
+                self.table.get_mut(slot)?.remote = Some(header.src);
+                slot
+            }
+            Standing::Replace(slot, name) => {
+                self.restart(slot, name, Some(header.src));
+                slot
+            }
+            Standing::Create(name) => {
+                let Some(slot) = self.create(now, src, name) else {
+                    self.counters.rejected_full += 1;
+                    return None;
+                };
+                self.table.get_mut(slot)?.remote = Some(header.src);
+                slot
+            }
+            Standing::Restart(slot) => {
+                let name = self.new_name();
+                self.restart(slot, name, None);
+                self.pump(now, slot);
+                return None;
+            }
+            Standing::Challenge(name) => {
+                self.challenge(now, src, header.src, name);
+                return None;
+            }
+        };
+        let peer = self.table.get_mut(slot)?;
+        (peer.heard, peer.hint) = (now, None);
+        if let Some(limit) = header.limit {
+            peer.limit = Some(limit);
+        }
+        Some(slot)
+    }
+
+    /// The peer says which name to use, and nothing else.
+    pub(super) fn on_challenge(&mut self, now: Instant, src: &A, header: Header) {
+        let standing = self.standing(src, header);
+        if let Standing::Adopt(slot) = standing
+            && header.dst != 0
+        {
+            self.take_up(now, src, header, standing);
+            // What was sent without the name was not taken.
+            self.lose_flying(slot);
+            self.pump(now, slot);
+        } else if let Standing::Restart(_) = standing {
+            self.take_up(now, src, header, standing);
+        } else {
+            self.counters.rejected_session += 1;
+        }
+    }
+
+    fn challenge(&mut self, now: Instant, dst: &A, their: u64, name: u64) {
+        let writer = Writer::challenge(Header { src: name, dst: their, limit: None });
+        if self.send(now, dst, writer.onto(Bytes::new())) {
+            self.counters.challenges_sent += 1;
+        }
+    }
+
+    /// A new session, if there is room for one.
+    pub(super) fn create(&mut self, now: Instant, addr: &A, name: Option<u64>) -> Option<Slot> {
+        if self.table.len() >= self.limits.ask_peers && !self.evict() {
+            return None;
+        }
+        let local = name.unwrap_or_else(|| self.new_name());
+        let mut peer = Peer::new(now, local, self.generation(), self.unit_to(addr));
+        peer.fresh = name.is_none();
+        let slot = self.table.insert(addr.clone(), peer);
+        self.ages.insert((now, slot));
+        self.counters.sessions += 1;
+        Some(slot)
+    }
+
+    /// Takes the peer out that was idle for longest, of those whose session is old enough.
+    fn evict(&mut self) -> bool {
+        for _ in 0..LOOKS {
+            let Some((since, slot)) = self.ages.pop_first() else { return false };
+            let Some(peer) = self.table.get(slot) else { continue };
+            let old = self.evictions == 0 || self.generation() >= peer.generation.saturating_add(2);
+            if peer.heard > since || !peer.is_idle() || !old {
+                // Not the longest after all; or in use.
+                self.ages.insert((peer.heard.max(since.next()), slot));
+                continue;
+            }
+            if let Some(peer) = self.table.remove(slot)
+                && let Some(armed) = peer.armed
+            {
+                self.timers.remove(&(armed, slot));
+            }
+            self.stalled.remove(&slot);
+            self.evictions = self.evictions.saturating_add(1);
+            self.counters.peers_evicted += 1;
+            return true;
+        }
+        false
+    }
+
+    /// A new session with a peer in place of the old. What the peer asked is over; what we asked,
+    /// it is asked again.
+    fn restart(&mut self, slot: Slot, local: u64, remote: Option<u64>) {
+        self.counters.sessions_lost += 1;
+        self.counters.sessions += 1;
+        self.lose_flying(slot);
+        self.drop_records(slot, |_| true, false);
+        let generation = self.generation();
+        let Some(peer) = self.table.get_mut(slot) else { return };
+        (peer.local, peer.remote, peer.fresh) = (local, remote, false);
+        peer.generation = generation;
+        peer.receipts = super::receipts::Receipts::new();
+        peer.limit = None;
+        (peer.done, peer.refused, peer.lowest) = Default::default();
+        peer.cancels.clear();
+        peer.short.clear();
+        peer.long.clear();
+        let ids: Vec<u64> = peer.asks.keys().copied().collect();
+        for id in ids {
+            let Some(peer) = self.table.get_mut(slot) else { return };
+            let Some(ask) = peer.asks.get_mut(&id) else { continue };
+            ask.sending.restart();
+            (ask.sending.queued, ask.arrived) = (false, false);
+            if let Some((_, receiving)) = ask.answer.take() {
+                peer.receiving = peer.receiving.saturating_sub(receiving.len());
+                self.receiving = self.receiving.saturating_sub(receiving.len());
+            }
+            self.queue(slot, super::peer::Item::Request(id), false);
+        }
+    }
+
+    /// Forgets requests of the peer, tells the application, and counts them as over.
+    pub(super) fn drop_records(
+        &mut self,
+        slot: Slot,
+        mut which: impl FnMut(u64) -> bool,
+        note: bool,
+    ) {
+        let Some(addr) = self.table.addr(slot).cloned() else { return };
+        let Some(peer) = self.table.get_mut(slot) else { return };
+        let ids = peer.records.keys().copied().filter(|id| which(*id));
+        for id in ids.collect::<Vec<_>>() {
+            let Some(record) = self.take_record(slot, id, note) else { continue };
+            if let State::Running(token) = record.state {
+                self.counters.withdrawn += 1;
+                self.up.push(Event::Withdrawn { token, src: addr.clone() });
+            }
+        }
+    }
+
+    fn generation(&self) -> u64 {
+        self.evictions / (self.limits.ask_peers as u64 / 4).max(1)
+    }
+
+    fn new_name(&mut self) -> u64 {
+        self.rng.u64().max(1)
+    }
+
+    /// The name that a session with `addr` gets, whose other name is `their`, on the ground of `base`.
+    fn name(&self, addr: &A, their: u64, base: u64) -> u64 {
+        struct Text(SipHasher13);
+        impl Write for Text {
+            fn write_str(&mut self, text: &str) -> fmt::Result {
+                self.0.write(text.as_bytes());
+                Ok(())
+            }
+        }
+        // Through its text, which is the same on every platform.
+        let mut text = Text(SipHasher13::new_with_keys(self.key.0, self.key.1));
+        let _ = write!(text, "{addr}");
+        text.0.write(&their.to_be_bytes());
+        text.0.write(&base.to_be_bytes());
+        text.0.finish().max(1)
+    }
+}

@@ -1,0 +1,59 @@
+//! What asking is for.
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn an_ask_is_one_datagram_each_way_and_its_acknowledgement_rides_on_the_next() {
+    let mut world = World::new(1, CALM);
+    for seq in 0..10 {
+        world.ask(0, 1, seq, body(64, seq as u8), SECOND);
+        let (token, request) = world.asked(1);
+        assert_eq!(request[..], body(64, seq as u8)[..]);
+        world.answer(1, 0, token, body(70, 1));
+        assert_eq!(world.answered(0), (seq, Ok(body(70, 1)[..].into())));
+    }
+    assert_eq!(world.seen.len(), 20);
+    // A request of 64 bytes costs so many more.
+    let longest = world.seen.iter().map(|(_, _, bytes)| bytes.len()).max();
+    assert!(longest < Some(64 + 48), "{longest:?}");
+    world.run(SECOND);
+    assert_eq!(world.seen.len(), 21, "the last answer is acknowledged by itself");
+    assert_eq!(world.stat(1, "ask.remembered_bytes"), 0);
+    assert_eq!(world.stat(1, "ask.owed"), 0);
+}
+
+#[test]
+fn an_ask_and_its_answer_get_through_a_storm_in_parts_and_run_once() {
+    for seed in 0..10 {
+        let mut world = World::new(seed, STORM);
+        for seq in 0..8 {
+            world.ask(0, 1, seq, body(100_000, seq as u8), 60 * SECOND);
+        }
+        let mut asked = Map::new();
+        for _ in 0..8 {
+            let (token, request) = world.asked(1);
+            let salt = request[0];
+            assert_eq!(request[..], body(100_000, salt)[..]);
+            assert!(asked.insert(salt, token).is_none(), "run twice");
+        }
+        // In any order.
+        for (salt, token) in asked.into_iter().rev() {
+            world.answer(1, 0, token, body(150_000, salt ^ 0xff));
+        }
+        let mut answered = Map::new();
+        for _ in 0..8 {
+            let (seq, result) = world.answered(0);
+            assert_eq!(result.expect("a reply")[..], body(150_000, seq as u8 ^ 0xff)[..]);
+            assert!(answered.insert(seq, ()).is_none(), "answered twice");
+        }
+        world.run(10 * SECOND);
+        assert!(!world.events[1].iter().any(|event| matches!(event, Event::Asked { .. })));
+        assert_eq!(world.stat(1, "ask.remembered_bytes"), 0);
+        let (payload, sent) = (8 * 250_000, world.bytes);
+        let took = world.now.since(Instant::ZERO).as_millis();
+        eprintln!("{sent} bytes for {payload} in {took} ms");
+        assert!(sent < payload * 2, "{sent} bytes for {payload}");
+    }
+}
