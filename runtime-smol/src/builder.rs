@@ -2,10 +2,11 @@
 
 use crate::driver::Driver;
 use crate::error::BindError;
-use crate::node::{Node, Shared};
+use crate::node::{Clock, Node, Shared};
 use crate::socket::Socket;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::SystemTime;
 use tellask::addr::Source;
 use tellask::driver::RUN_MAX;
@@ -134,7 +135,8 @@ impl<A: Addr + Send + Sync + 'static> Builder<A> {
         let mut stack = (self.stack)(&parts);
         let local = vec![socket.local()];
         stack.handle_input(Instant::ZERO, DatagramInput::Bound { local, mtu: self.mtu });
-        let (node, shared) = Node::new(Shared::new(stack, &parts.limits));
+        let shared = Arc::new(Shared::new(stack, Clock::start(), &parts.limits));
+        let node = Node::new(Arc::clone(&shared));
         Ok((node, Driver::new(socket, shared)))
     }
 }

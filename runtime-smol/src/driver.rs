@@ -225,7 +225,7 @@ impl Timer {
     ) -> Poll<()> {
         let Some(deadline) = deadline else { return Poll::Pending };
         if self.set.is_none_or(|set| deadline < set) {
-            self.sleep.set_at(shared.clock(deadline));
+            self.sleep.set_at(shared.clock().at(deadline));
             self.set = Some(deadline);
         }
         let poll = Pin::new(&mut self.sleep).poll(cx).map(drop);

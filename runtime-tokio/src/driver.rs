@@ -206,7 +206,7 @@ impl Timer {
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         let Some(deadline) = deadline else { return Poll::Pending };
-        let at = shared.clock(deadline);
+        let at = shared.clock().at(deadline);
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
         if self.set.is_none_or(|set| deadline < set) {
             sleep.as_mut().reset(at);

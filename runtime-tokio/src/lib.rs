@@ -35,7 +35,7 @@ mod node;
 mod socket;
 
 pub use builder::{Builder, Parts, UdpStack, udp};
-pub use error::{BindError, CloseError};
-pub use node::{Events, Message, Node};
+pub use error::BindError;
+pub use node::{Clock, Events, Message, Node, Request};
 
-pub use tellask::driver::Notice;
+pub use tellask::driver::{CloseError, Notice};

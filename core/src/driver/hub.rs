@@ -7,22 +7,25 @@
 //!
 //! | who | calls |
 //! |---|---|
-//! | a handle | `poll_*` with its [`Ticket`], [`forget`](Hub::forget) where it gives up, [`tell`](Hub::tell) and the other commands |
+//! | a handle | `poll_*` with its [`Ticket`], [`forget`](Hub::forget) where it gives up, [`tell`](Hub::tell), [`answer`](Hub::answer) and the other commands |
 //! | the driver | [`turn`](Hub::turn) with a batch in each direction, [`park`](Hub::park) before it sleeps, [`end`](Hub::end) after it closed the socket |
 //!
 //! A wake-up is cheap to miss and dear to have: a burst of commands wakes the driver once, a batch of
 //! messages wakes as many receivers as there are messages, and a receiver that was woken but gave up
 //! passes its wake on.
 //!
-//! Bounds: an [inbox](super::inbox) of messages, a queue of notices for each listener, and one entry
-//! for each task that waits.
+//! Bounds: an inbox of messages, [one](super::asks) of requests, a queue of notices for each listener,
+//! and one entry for each task that waits.
 
 use super::Node;
+use super::asks::{Asked, Asks};
+use super::close::CloseError;
 use super::counters::SocketCounters;
 use super::inbox::Inbox;
 use super::notice::{ListenerId, Listeners, Notice};
 use super::wait::{WaitList, Wakes};
 use crate::identity::PublicKey;
+use crate::layer::earliest;
 use crate::limits::Limits;
 use crate::payload::Payload;
 use crate::stats::{Snapshot, StatsSink};
@@ -33,24 +36,28 @@ use crate::time::Instant;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::task::{Context, Poll, Waker};
+use core::time::Duration;
 
 /// A node with everybody who waits for it. It is put behind one lock; its methods neither block nor call a waker.
 #[derive(Debug)]
 pub struct Hub<L: Swarm> {
-    node: Node<L>,
+    pub(super) node: Node<L>,
     inbox: Inbox<L::Addr>,
     receivers: WaitList,
     // Until the destination, or everything, is ready.
-    tellers: BTreeMap<L::Addr, WaitList>,
+    pub(super) tellers: BTreeMap<L::Addr, WaitList>,
+    pub(super) asks: Asks<L::Addr>,
     // One command is under way for each of these.
     identifying: BTreeMap<L::Addr, WaitList>,
     identified: BTreeMap<u64, Identified>,
     listeners: Listeners<L::Addr>,
     closers: WaitList,
-    stage: Stage,
-    finished: bool,
+    pub(super) stage: Stage,
+    // When a close gives up.
+    patience: Option<Instant>,
+    outcome: Result<(), CloseError>,
     parked: Option<Parked>,
-    wakes: Wakes,
+    pub(super) wakes: Wakes,
     last_id: u64,
     socket: SocketCounters,
 }
@@ -76,14 +83,18 @@ pub enum Stage {
 /// [`Hub::forget`] when it is dropped.
 #[derive(Debug)]
 pub struct Ticket<A> {
-    id: u64,
-    what: What<A>,
+    pub(super) id: u64,
+    pub(super) what: What<A>,
 }
 
 #[derive(Debug)]
-enum What<A> {
+pub(super) enum What<A> {
     Message,
     Ready(A),
+    // To ask, until then.
+    Room(A, Instant),
+    Answer(A),
+    Asked,
     Identified(A),
     Ended,
 }
@@ -116,12 +127,14 @@ impl<L: Swarm> Hub<L> {
             inbox: Inbox::new(limits),
             receivers: WaitList::default(),
             tellers: BTreeMap::new(),
+            asks: Asks::new(limits),
             identifying: BTreeMap::new(),
             identified: BTreeMap::new(),
             listeners: Listeners::new(),
             closers: WaitList::default(),
             stage: Stage::Open,
-            finished: false,
+            patience: None,
+            outcome: Err(CloseError::Aborted),
             parked: None,
             wakes: Wakes::default(),
             last_id: 0,
@@ -262,36 +275,36 @@ impl<L: Swarm> Hub<L> {
         Poll::Pending
     }
 
-    /// Ready once the socket is closed: `true` where what was accepted was finished before.
+    /// Ready once the socket is closed, with whether what was accepted was finished before.
     pub fn poll_ended(
         &mut self,
         ticket: &mut Option<Ticket<L::Addr>>,
         cx: &Context<'_>,
-    ) -> Poll<bool> {
+    ) -> Poll<Result<(), CloseError>> {
         if self.stage == Stage::Ended {
-            return Poll::Ready(self.finished);
+            return Poll::Ready(self.outcome);
         }
         let id = self.ticket(ticket, || What::Ended);
         self.closers.register(id, cx.waker());
         Poll::Pending
     }
 
-    /// A task no longer waits. If it was woken but never ran, its wake is passed on.
-    pub fn forget(&mut self, ticket: Ticket<L::Addr>) {
+    /// A task no longer waits. If it was woken but never ran, its wake is passed on. A request that it
+    /// made is withdrawn.
+    pub fn forget(&mut self, now: Instant, ticket: Ticket<L::Addr>) {
         match ticket.what {
             What::Message => {
                 if !self.receivers.remove(ticket.id) && self.inbox.len() > 0 {
                     self.wakes.others.extend(self.receivers.pop().map(|(_, waker)| waker));
                 }
             }
-            What::Ready(dst) => {
-                if let Some(list) = self.tellers.get_mut(&dst) {
-                    list.remove(ticket.id);
-                    if list.is_empty() {
-                        self.tellers.remove(&dst);
-                    }
-                }
+            What::Ready(dst) => self.forget_teller(ticket.id, &dst),
+            What::Room(dst, deadline) => {
+                self.forget_teller(ticket.id, &dst);
+                self.forget_room(ticket.id, deadline);
             }
+            What::Answer(dst) => self.forget_ask(now, ticket.id, dst),
+            What::Asked => self.forget_server(ticket.id),
             What::Identified(dst) => {
                 self.identified.remove(&ticket.id);
                 // The list stays although it may be empty: the command is under way.
@@ -305,6 +318,15 @@ impl<L: Swarm> Hub<L> {
         }
     }
 
+    fn forget_teller(&mut self, id: u64, dst: &L::Addr) {
+        if let Some(list) = self.tellers.get_mut(dst) {
+            list.remove(id);
+            if list.is_empty() {
+                self.tellers.remove(dst);
+            }
+        }
+    }
+
     /// Hands in a command that nobody waits for.
     pub fn command(&mut self, now: Instant, command: Command<L::Addr>) {
         if self.stage == Stage::Open {
@@ -313,14 +335,17 @@ impl<L: Swarm> Hub<L> {
         }
     }
 
-    /// Finishes what was accepted and takes nothing more.
-    pub fn close(&mut self, now: Instant) {
+    /// Finishes what was accepted and takes nothing more; what is not finished `within` this time is
+    /// given up. Of several calls the earliest deadline counts.
+    pub fn close(&mut self, now: Instant, within: Duration) {
+        let patience = now + within;
+        self.patience = Some(self.patience.map_or(patience, |other| other.min(patience)));
         if self.stage == Stage::Open {
             self.stage = Stage::Closing;
             self.node.close(now);
             self.ready(&Scope::All);
-            self.kick(now);
         }
+        self.kick(now);
     }
 
     /// Gives up what is not finished: the driver ends at its next turn.
@@ -367,6 +392,7 @@ impl<L: Swarm> Hub<L> {
         snapshot.gauge("receivers", self.receivers.len() as u64);
         snapshot.gauge("tellers", self.tellers.values().map(WaitList::len).sum::<usize>() as u64);
         snapshot.gauge("listeners", self.listeners.len() as u64);
+        self.asks.stats(&mut snapshot);
         snapshot.leave();
         snapshot
     }
@@ -394,6 +420,11 @@ impl<L: Swarm> Hub<L> {
         self.node.handle_timeout(now);
         self.node.collect(batch, max);
         self.absorb(now);
+        self.asks.expire(now, &mut self.wakes);
+        if self.stage < Stage::Abandoned && self.patience.is_some_and(|patience| patience <= now) {
+            self.stage = Stage::Abandoned;
+            self.outcome = Err(CloseError::TimedOut);
+        }
         self.stage
     }
 
@@ -403,7 +434,7 @@ impl<L: Swarm> Hub<L> {
     ///
     /// Only right after a [`turn`](Self::turn) that collected nothing, under the same lock.
     pub fn park(&mut self, now: Instant, waker: &Waker, blocked: bool) -> Park {
-        let deadline = self.node.poll_timeout();
+        let deadline = self.deadline();
         if deadline.is_some_and(|deadline| deadline <= now) {
             return Park::Busy;
         }
@@ -419,20 +450,36 @@ impl<L: Swarm> Hub<L> {
     /// There is no driver and no socket any more: nobody needs to wait. `sent` says whether the driver
     /// had sent everything that it had collected.
     pub fn end(&mut self, sent: bool) {
-        self.finished = sent && self.stage == Stage::Closed;
+        if sent && self.stage == Stage::Closed {
+            self.outcome = Ok(());
+        }
         self.stage = Stage::Ended;
         self.parked = None;
         self.wake_all();
     }
 
+    /// When the driver is to take its next turn at the latest.
+    fn deadline(&self) -> Option<Instant> {
+        earliest(self.node.poll_timeout(), earliest(self.asks.deadline(), self.patience))
+    }
+
     /// The task has what it waited for.
-    fn settle(&mut self, ticket: &mut Option<Ticket<L::Addr>>) {
-        if let Some(ticket) = ticket.take() {
-            self.forget(ticket);
+    pub(super) fn settle(&mut self, ticket: &mut Option<Ticket<L::Addr>>) {
+        if let Some(Ticket { id, what }) = ticket.take() {
+            match what {
+                What::Ready(dst) => self.forget_teller(id, &dst),
+                What::Room(dst, deadline) => {
+                    self.forget_teller(id, &dst);
+                    self.forget_room(id, deadline);
+                }
+                // Whoever waits for these takes the ticket back with what it waited for.
+                What::Message | What::Answer(_) | What::Asked => {}
+                What::Identified(_) | What::Ended => {}
+            }
         }
     }
 
-    fn ticket(
+    pub(super) fn ticket(
         &mut self,
         ticket: &mut Option<Ticket<L::Addr>>,
         what: impl FnOnce() -> What<L::Addr>,
@@ -446,14 +493,14 @@ impl<L: Swarm> Hub<L> {
     }
 
     /// Wakes the driver, where it sleeps and there may be something for it.
-    fn kick(&mut self, now: Instant) {
+    pub(super) fn kick(&mut self, now: Instant) {
         if self.parked.as_ref().is_some_and(|parked| parked.blocked) {
             // It sleeps on, perhaps for long: nobody else passes on what came of the command.
             self.absorb(now);
         }
         let Some(parked) = &self.parked else { return };
         let earlier = || {
-            let due = self.node.poll_timeout();
+            let due = self.deadline();
             due.is_some_and(|due| parked.deadline.is_none_or(|deadline| due < deadline))
         };
         if !parked.blocked || self.stage >= Stage::Closed || earlier() {
@@ -462,17 +509,20 @@ impl<L: Swarm> Hub<L> {
     }
 
     /// Takes all events there are, and passes each on to whom it concerns.
-    fn absorb(&mut self, now: Instant) {
+    pub(super) fn absorb(&mut self, now: Instant) {
         let mut arrived = 0;
         while let Some(event) = self.node.poll_event() {
             match event {
                 Event::Told(message) => arrived += usize::from(self.inbox.push(message)),
-                Event::Asked { token, message, .. } => {
-                    // Nobody serves asks here: say so, rather than let the peer wait.
-                    let result = Err(Refusal::default());
-                    let dst = message.src;
-                    self.node.handle_command(now, Command::Answer { token, dst, result });
+                Event::Asked { token, message, deadline } => {
+                    let asked = Asked { token, message, deadline };
+                    if let Err(refused) = self.asks.push(asked, &mut self.wakes) {
+                        let (dst, result) = (refused.message.src, Err(Refusal::unanswered()));
+                        self.node.handle_command(now, Command::Answer { token, dst, result });
+                    }
                 }
+                Event::Withdrawn { token, src } => self.asks.withdraw(token, src),
+                Event::Answered { id, result } => self.asks.answered(id, result, &mut self.wakes),
                 Event::Identified { addr, result } => self.identified(&addr, result),
                 Event::PeerUp { addr, key } => self.notify(&Notice::PeerUp { addr, key }),
                 Event::PeerDown { addr, reason } => {
@@ -483,12 +533,8 @@ impl<L: Swarm> Hub<L> {
                 }
                 Event::Ready { scope } => self.ready(&scope),
                 Event::Closed => self.closed(),
-                // The stack caches these and is asked for them; nobody asked, so nothing was answered.
-                Event::Link(_)
-                | Event::PathMtu { .. }
-                | Event::Full { .. }
-                | Event::Withdrawn { .. }
-                | Event::Answered { .. } => {}
+                // The stack caches these and is asked for them.
+                Event::Link(_) | Event::PathMtu { .. } | Event::Full { .. } => {}
             }
         }
         for _ in 0..arrived {
@@ -540,6 +586,7 @@ impl<L: Swarm> Hub<L> {
             }
         }
         self.ready(&Scope::All);
+        self.asks.end(&mut self.wakes);
         for mut list in [core::mem::take(&mut self.receivers), core::mem::take(&mut self.closers)] {
             self.wake_list(&mut list);
         }

@@ -4,31 +4,46 @@
 //! adapter, a simulator or a loop of one's own needs to hold.
 //!
 //! Adapters for asynchronous runtimes share more, and none of it does input or output: the [`Hub`]
-//! that handles and driver meet in, the [`Burst`] of datagrams between a stack and a socket, and the
-//! [`Backoff`] of a socket that fails. What is left to them is sockets, timers and spawning.
+//! that handles and driver meet in, the [`Handle`] that an application holds (with the feature `std`, for
+//! its lock), the [`Burst`] of datagrams between a stack and a socket, and the [`Backoff`] of a socket
+//! that fails. What is left to them is sockets, timers and spawning.
 
+mod asks;
 mod backoff;
 mod burst;
+mod close;
 mod counters;
+#[cfg(feature = "std")]
+mod crew;
+#[cfg(feature = "std")]
+mod handle;
 mod hub;
 mod inbox;
 mod notice;
+#[cfg(feature = "std")]
+mod shared;
 mod wait;
 
 #[cfg(test)]
 mod tests;
 
+pub use asks::Asked;
 pub use backoff::Backoff;
 pub use burst::{Burst, RUN_MAX, Run, segments};
+pub use close::CloseError;
 pub use counters::SocketCounters;
+#[cfg(feature = "std")]
+pub use handle::{Ask, Events, Handle, PATIENCE, Request};
 pub use hub::{Hub, Park, Stage, Ticket};
 pub use notice::{ListenerId, NOTICES, Notice};
+#[cfg(feature = "std")]
+pub use shared::{Clock, Shared};
 pub use wait::Wakes;
 
 use crate::layer::Layer;
 use crate::payload::Payload;
 use crate::stats::Snapshot;
-use crate::swarm::{Command, Event, Message, Swarm, TellError};
+use crate::swarm::{AskError, AskId, Command, Event, Message, Swarm, TellError};
 use crate::time::Instant;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -131,6 +146,22 @@ impl<L: Swarm> Node<L> {
     ) -> Result<(), TellError> {
         let now = self.clamp(now);
         self.stack.tell(now, dst, payload.into())
+    }
+
+    /// Sends a request; see [`Swarm::ask`].
+    ///
+    /// # Errors
+    /// The request was not accepted.
+    pub fn ask(
+        &mut self,
+        now: Instant,
+        id: AskId,
+        dst: L::Addr,
+        payload: impl Into<Payload>,
+        deadline: Instant,
+    ) -> Result<(), AskError> {
+        let now = self.clamp(now);
+        self.stack.ask(now, id, dst, payload.into(), deadline)
     }
 
     /// Begins to close; see [`Command::Close`].

@@ -1,3 +1,5 @@
+mod asks;
+
 use super::*;
 use crate::addr::{MemoryAddr, UdpAddr};
 use crate::limits::Limits;
@@ -49,7 +51,7 @@ fn hub() -> Hub<Port> {
     Hub::new(port, &limits)
 }
 
-fn wake(hub: &mut Hub<Port>) {
+fn wake<S: Swarm>(hub: &mut Hub<S>) {
     let mut wakes = Wakes::default();
     hub.take_wakes(&mut wakes);
     wakes.wake();
@@ -103,7 +105,7 @@ fn a_driver_whose_socket_is_blocked_is_woken_only_for_an_earlier_time() {
     hub.turn(at(3), core::iter::empty(), &mut Vec::new(), 9);
     assert_eq!(hub.park(at(3), &driver, true), Park::Sleep(None));
     // Nothing waits, so that the driver may end.
-    hub.close(at(4));
+    hub.close(at(4), PATIENCE);
     wake(&mut hub);
     assert_eq!(woken.taken(), 1);
 }
@@ -182,7 +184,7 @@ fn a_receiver_that_was_woken_and_gave_up_passes_its_wake_on() {
     assert!(hub.poll_receive(&mut stays, &Context::from_waker(&other)).is_pending());
     arrive(&mut hub, 1, 1);
     assert_eq!((first.taken(), second.taken()), (1, 0));
-    hub.forget(gives_up.expect("it waited"));
+    hub.forget(at(1), gives_up.expect("it waited"));
     wake(&mut hub);
     assert_eq!(second.taken(), 1);
     assert!(hub.poll_receive(&mut stays, &Context::from_waker(&other)).is_ready());
@@ -195,7 +197,7 @@ fn a_receiver_that_gave_up_before_its_wake_takes_nobodys() {
     let (mut gives_up, mut stays) = (None, None);
     assert!(hub.poll_receive(&mut gives_up, &Context::from_waker(&one)).is_pending());
     assert!(hub.poll_receive(&mut stays, &Context::from_waker(&other)).is_pending());
-    hub.forget(gives_up.expect("it waits"));
+    hub.forget(at(1), gives_up.expect("it waits"));
     arrive(&mut hub, 1, 1);
     assert_eq!(second.taken(), 1);
 }
@@ -222,7 +224,11 @@ fn the_end_is_told_to_everybody_who_waits() {
     let told = hub.poll_tell(at(2), &PEER, &mut body(1), &mut tell, &b);
     assert_eq!(told, Poll::Ready(Err(TellError::Closed)));
     assert_eq!(hub.poll_notice(listener, &c), Poll::Ready(None));
-    assert_eq!(hub.poll_ended(&mut end, &d), Poll::Ready(false), "what was accepted was lost");
+    assert_eq!(
+        hub.poll_ended(&mut end, &d),
+        Poll::Ready(Err(CloseError::Aborted)),
+        "what was accepted was lost"
+    );
     let identified = hub.poll_identify(at(2), &PEER, &mut None, &a);
     let closed = IdentifyError::Undeliverable(Undeliverable::Closed);
     assert_eq!(identified, Poll::Ready(Err(closed)));
@@ -233,7 +239,7 @@ fn a_close_is_finished_when_everything_was_collected_and_sent() {
     let cx = Context::from_waker(Waker::noop());
     let mut hub = hub();
     hub.tell(at(1), &PEER, body(1)).expect("taken");
-    hub.close(at(2));
+    hub.close(at(2), PATIENCE);
     assert_eq!(hub.tell(at(2), &PEER, body(1)), Err(TellError::Closed));
     let mut batch = Vec::new();
     assert_eq!(hub.turn(at(3), core::iter::empty(), &mut batch, 9), Stage::Closing);
@@ -241,7 +247,7 @@ fn a_close_is_finished_when_everything_was_collected_and_sent() {
     assert_eq!(hub.turn(at(4), core::iter::empty(), &mut Vec::new(), 9), Stage::Closed);
     assert!(hub.poll_ended(&mut None, &cx).is_pending(), "the socket is open still");
     hub.end(true);
-    assert_eq!(hub.poll_ended(&mut None, &cx), Poll::Ready(true));
+    assert_eq!(hub.poll_ended(&mut None, &cx), Poll::Ready(Ok(())));
 }
 
 #[test]

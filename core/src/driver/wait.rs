@@ -13,6 +13,10 @@ pub(super) struct WaitList {
 }
 
 impl WaitList {
+    pub(super) const fn new() -> Self {
+        Self { waiting: VecDeque::new() }
+    }
+
     /// Puts the task `id` at the end, or renews its waker where it waits already.
     pub(super) fn register(&mut self, id: u64, waker: &Waker) {
         let at = self.waiting.partition_point(|(other, _)| *other < id);

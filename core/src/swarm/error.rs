@@ -110,10 +110,27 @@ impl Error for IdentifyError {}
 /// What an application answers instead of a reply: a code of its own and a few bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Refusal {
-    /// What went wrong, in the application's numbering.
+    /// What went wrong, in the application's numbering. [`UNANSWERED`](Self::UNANSWERED) is taken.
     pub code: u32,
     /// Whatever helps the asker.
     pub detail: Vec<u8>,
+}
+
+impl Refusal {
+    /// The code of a request that no application answered: nobody took it, or whoever did dropped it.
+    pub const UNANSWERED: u32 = 0;
+
+    /// The application's refusal under `code`, with whatever helps the asker.
+    #[must_use]
+    pub fn new(code: u32, detail: impl Into<Vec<u8>>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+
+    /// That of a request that no application answered.
+    #[must_use]
+    pub const fn unanswered() -> Self {
+        Self { code: Self::UNANSWERED, detail: Vec::new() }
+    }
 }
 
 /// Why a request has no reply.
