@@ -38,12 +38,18 @@ pub use bytes::{Bytes, BytesMut};
 
 pub use crate::addr::{Addr, At, MemoryAddr, PeerAddr, UdpAddr};
 pub use crate::driver::Node;
+pub use crate::filter::Filter;
+pub use crate::fragment::Fragmenter;
 pub use crate::join::Join;
 pub use crate::layer::Layer;
 pub use crate::limits::Limits;
+pub use crate::loopback::Loopback;
+pub use crate::map::Map;
+pub use crate::mux::Mux;
 pub use crate::par::Par;
 pub use crate::payload::Payload;
 pub use crate::port::{Datagram, DatagramInput, DatagramPort};
+pub use crate::realm::{Realm, Virtual};
 pub use crate::seed::Seed;
 pub use crate::stack::Stack;
 pub use crate::swarm::{Command, Event, Message, Swarm};

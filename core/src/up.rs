@@ -155,6 +155,15 @@ impl<A: Clone + Ord> Up<A> {
         None
     }
 
+    /// Whether [`pop`](Self::pop) would return nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+            && !self.link_changed
+            && self.edges.is_empty()
+            && (!self.closed || self.closed_told)
+    }
+
     /// The last link.
     #[must_use]
     pub const fn link(&self) -> &Link<A> {

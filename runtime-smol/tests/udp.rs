@@ -174,6 +174,17 @@ fn messages_of_many_sizes_arrive_whole_and_in_order() {
 }
 
 #[test]
+fn messages_of_many_fragments_go_both_ways() {
+    test(async |executor| {
+        let [one, other] = [1, 2].map(|number| node(executor, secured(number).fragmented(65_536)));
+        for (from, to) in [(&one, &other), (&other, &one)] {
+            from.tell(&home(to), vec![7; 65_536]).await.expect("accepted");
+            assert_eq!(heard(to).await.payload, vec![7; 65_536]);
+        }
+    });
+}
+
+#[test]
 fn a_raw_node_identifies_nobody() {
     test(async |executor| {
         let result = node(executor, raw()).identify(&addr("127.0.0.1:9")).await;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use tellask::addr::Source;
 use tellask::driver::RUN_MAX;
+use tellask::fragment::Fragmenter;
 use tellask::identity::SecretKey;
 use tellask::p2pke::P2pke;
 use tellask::swarm::{Accept, BoxSwarm};
@@ -104,6 +105,15 @@ impl<A: Addr + Send + Sync + 'static> Builder<A> {
         self.layer(|lower, parts| {
             let Parts { limits, seed, clock, accept } = parts;
             Box::new(Stack::new(lower, P2pke::new(key, seed, *clock, accept.clone(), limits)))
+        })
+    }
+
+    /// Lets the node tell messages of up to `bytes` bytes, in up to 255 fragments. Where one of them is lost,
+    /// the message is. Its peers need this layer too, at the same place in their stacks.
+    pub fn fragmented(self, bytes: usize) -> Self {
+        self.layer(move |lower, parts| {
+            let fragmenter = Fragmenter::new(bytes, &parts.seed, &parts.limits);
+            Box::new(Stack::new(lower, fragmenter))
         })
     }
 

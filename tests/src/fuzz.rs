@@ -6,7 +6,9 @@
 
 use core::fmt::Display;
 use core::str::FromStr;
+use tellask::fragment::{EXPIRY, Fragmenter};
 use tellask::identity::{KeyFormat, PublicKey, SecretKey};
+use tellask::mux::{Channel, Name, Varint};
 use tellask::p2pke::P2pke;
 use tellask::p2pke::proto::{InitDone, InitHello, RespHello};
 use tellask::p2pke::session::Hello;
@@ -23,6 +25,8 @@ pub type Target = (&'static str, fn(&[u8]));
 /// All targets.
 pub const TARGETS: &[Target] = &[
     ("addresses", addresses),
+    ("channels", channels),
+    ("fragments", fragments),
     ("key_files", key_files),
     ("p2pke_messages", p2pke_messages),
     ("p2pke_strangers", p2pke_strangers),
@@ -49,6 +53,54 @@ pub fn addresses(data: &[u8]) {
     round_trip::<PeerAddr<UdpAddr>>(text);
     round_trip::<PeerAddr<PeerAddr<MemoryAddr>>>(text);
     round_trip::<At<u16, PeerAddr<UdpAddr>>>(text);
+}
+
+/// What is read as a channel's header is written as one that is no longer, and read as the same.
+///
+/// # Panics
+/// Where that is not so.
+pub fn channels(data: &[u8]) {
+    fn round_trip<C: Channel>(data: &[u8]) {
+        let Some((channel, len)) = C::read(data) else { return };
+        let mut header = Vec::new();
+        channel.write(&mut header);
+        assert!(header.len() <= len && len <= data.len());
+        assert!(
+            C::read(&header).is_some_and(|(again, len)| again == channel && len == header.len())
+        );
+        let index = [(channel, ())].into();
+        assert_eq!(C::find(&index, data), Some((Some(&()), len)));
+    }
+    round_trip::<u16>(data);
+    round_trip::<u32>(data);
+    round_trip::<u64>(data);
+    round_trip::<Varint>(data);
+    round_trip::<Name>(data);
+}
+
+/// Fragments from a few sources, cut out of `data`: nothing above the limit is delivered, what waits
+/// keeps to its budgets, and nothing of it outlives its time.
+///
+/// # Panics
+/// Where that is not so.
+pub fn fragments(data: &[u8]) {
+    const MAX: usize = 1_000;
+    let (mut limits, mut now) = (Limits::default(), Instant::ZERO);
+    (limits.reassembly, limits.reassembly_per_peer) = (6_000, 4_000);
+    let fragmenter = Fragmenter::new(MAX, &Seed::from_u64(1), &limits);
+    let mut node = Node::new(Stack::new(DatagramPort::new(&limits), fragmenter));
+    let waiting = |node: &Node<_>| node.stats().value("fragment.reassembly_bytes");
+    for (n, payload) in datagrams(data).enumerate() {
+        now = now + core::time::Duration::from_millis(1);
+        let (src, dst) = (MemoryAddr(n as u32 % 3), MemoryAddr(9));
+        node.handle_input(now, DatagramInput::Datagram { src, dst, payload });
+        while let Some(event) = node.poll_event() {
+            assert!(!matches!(event, Event::Told(message) if message.payload.len() > MAX));
+        }
+        assert!(waiting(&node) <= 6_000);
+    }
+    node.handle_timeout(now + EXPIRY);
+    assert_eq!(waiting(&node), 0);
 }
 
 /// A file that is read as a key is written as one that is read as the same; one that is read as a

@@ -28,6 +28,9 @@ fn good() -> Vec<Vec<u8>> {
         key.public().to_spki().to_vec(),
         hello.to_vec(),
         framed.repeat(3),
+        // Three sources' first fragments of three, then the others.
+        (0..9_u8).flat_map(|n| [0, 8, 5, n / 3, 3, 1, 2, 3, 4, 5]).collect(),
+        b"\x0aa channel of a name and a message".to_vec(),
         vec![0; 64],
     ]
 }

@@ -5,7 +5,7 @@ use crate::outbox::Weigh;
 use crate::payload::Payload;
 
 /// A message, and how much of it has gone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Cut {
     payload: Payload,
     // Bytes of data in each fragment but the last.

@@ -9,7 +9,7 @@ pub const OVERHEAD: usize = 15;
 pub const MAX_PARTS: usize = 255;
 
 /// What stands in front of a fragment's data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Header {
     pub(super) id: u32,
     // Less than `total`.

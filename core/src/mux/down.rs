@@ -138,7 +138,13 @@ impl<C: Channel, A: Addr> Mux<C, A> {
             let weight = payload.len().saturating_add(OVERHEAD);
             port.deficit = port.deficit.saturating_sub_unsigned(weight as u64);
             let finished = port.closing != Closing::No && port.out.is_empty();
-            if finished || port.out.poll_timeout().is_some() {
+            let ready = finished || port.out.poll_timeout().is_some();
+            if port.out.is_empty() {
+                port.active = false;
+                port.deficit = port.deficit.min(0);
+                self.active.pop_front();
+            }
+            if ready {
                 self.due.insert(slot);
                 self.due_at.get_or_insert(self.latest.next());
             }

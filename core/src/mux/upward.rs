@@ -139,21 +139,34 @@ impl<C: Channel, A: Addr> Mux<C, A> {
         loop {
             let slot = *self.reporting.front()?;
             let place = self.slots.get_mut(usize::from(slot));
-            let Some(port) = place.and_then(|place| place.port.as_mut()) else {
-                self.reporting.pop_front();
-                continue;
-            };
-            if let Some(event) = port.up.pop() {
-                let channel = port.channel.clone();
-                if matches!(event, Event::Closed) && port.closing == Closing::Done {
-                    self.vacate(slot);
-                } else if self.reporting.len() > 1 {
-                    self.reporting.rotate_left(1);
-                }
-                return Some((channel, event));
+            let port = place.and_then(|place| place.port.as_mut());
+            let event = port.and_then(|port| {
+                let event = port.up.pop()?;
+                Some((port.channel.clone(), event))
+            });
+            self.take_turn(slot, event.as_ref());
+            if event.is_some() {
+                return event;
             }
-            port.reporting = false;
+        }
+    }
+
+    /// The channel at the front had its turn, in which it gave this event.
+    fn take_turn(&mut self, slot: u16, event: Option<&(C, Event<A>)>) {
+        let port = self.slots.get_mut(usize::from(slot)).and_then(|place| place.port.as_mut());
+        let Some(port) = port else {
             self.reporting.pop_front();
+            return;
+        };
+        if event.is_some() && !port.up.is_empty() {
+            self.reporting.rotate_left(1);
+            return;
+        }
+        port.reporting = false;
+        let ended = matches!(event, Some((_, Event::Closed))) && port.closing == Closing::Done;
+        self.reporting.pop_front();
+        if ended {
+            self.vacate(slot);
         }
     }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod boringtun;
 pub(crate) mod cipher;
+pub(crate) mod layers;
 pub(crate) mod quinn;
 pub(crate) mod ratio;
 pub(crate) mod tellask;

@@ -1,6 +1,5 @@
 //! Our side of the comparisons: a session, a stack in memory, and nodes on UDP.
 
-use ::tellask::fragment::Fragmenter;
 use ::tellask::identity::SecretKey;
 use ::tellask::p2pke::session::{Hello, Initiation, Session};
 use ::tellask::p2pke::{P2pke, Tai64n};
@@ -133,11 +132,7 @@ pub(crate) fn udp() -> Udp {
 
 /// The same with messages of up to `max` bytes, in fragments that fill what quinn's packets fill.
 pub(crate) fn udp_fragmented(max: usize) -> Udp {
-    udp_with(|node| {
-        node.mtu(1_452).layer(move |lower, parts| {
-            Box::new(Stack::new(lower, Fragmenter::new(max, &parts.seed, &parts.limits)))
-        })
-    })
+    udp_with(|node| node.mtu(1_452).fragmented(max))
 }
 
 type UdpBuilder = tellask_tokio::Builder<PeerAddr<UdpAddr>>;

@@ -1,0 +1,75 @@
+//! What a message through a layer between swarms allocates, counted by the allocator itself: nothing.
+//!
+//! One test function, so that nothing else allocates meanwhile.
+
+#[path = "../benches/support/layers.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the benches use more of it")]
+mod layers;
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::alloc::System;
+use tellask::Bytes;
+use tellask::mux::{Name, Varint};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is passed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Relaxed);
+        // SAFETY: the caller's promises are the ones that `System` asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(block, layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Relaxed);
+        // SAFETY: as above.
+        unsafe { System.realloc(block, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const MESSAGES: usize = 1_000;
+
+/// Allocations of a thousand messages, after some that let the queues grow.
+fn allocations(mut carry: impl FnMut(&Bytes) -> usize) -> usize {
+    let text = Bytes::from(vec![0x5a; 64]);
+    for _ in 0..100 {
+        assert_eq!(carry(&text), text.len());
+    }
+    let before = ALLOCATIONS.load(Relaxed);
+    for _ in 0..MESSAGES {
+        carry(&text);
+    }
+    ALLOCATIONS.load(Relaxed) - before
+}
+
+#[test]
+fn a_layer_allocates_nothing_for_a_message() {
+    let (mut bare, mut filtered) = (layers::bare(), layers::filtered());
+    let (mut looped, mut mapped) = (layers::looped(), layers::mapped());
+    let mut numbered = layers::channels(7_u16, (8..107).collect());
+    let mut varint = layers::channels(Varint(300), vec![]);
+    let mut named = layers::channels(Name::from("a channel of some length"), vec![]);
+
+    // A shared message is copied once on the way: by the receiver, whatever stands on the port.
+    let bare = allocations(|text| bare.carry(text));
+    assert_eq!(bare, MESSAGES);
+    assert_eq!(allocations(|text| filtered.carry(text)), bare);
+    assert_eq!(allocations(|text| looped.carry(text)), bare);
+    assert_eq!(allocations(|text| looped.carry_to_itself(text)), bare);
+    assert_eq!(allocations(|text| mapped.carry(text)), bare);
+    assert_eq!(allocations(|text| numbered.carry(text)), bare);
+    assert_eq!(allocations(|text| varint.carry(text)), bare);
+    assert_eq!(allocations(|text| named.carry(text)), bare);
+}
