@@ -7,7 +7,7 @@
 //! nothing, until the socket, a handle or the stack's timer wakes it.
 
 use crate::node::Shared;
-use crate::socket::{SendError, Socket, is_about_a_peer};
+use crate::socket::{Left, SendError, Socket, is_about_a_peer};
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -114,31 +114,38 @@ impl<A: Addr> Driver<A> {
     }
 
     /// Receives one call's worth.
-    fn receive(&mut self, now: Instant, cx: &mut Context<'_>) {
-        if self.receiving.until(now).is_some() || self.arrived.len() >= HAND_IN {
-            return;
+    fn receive(&mut self, now: Instant, cx: &mut Context<'_>) -> Left {
+        if self.arrived.len() >= HAND_IN {
+            return Left::Some;
+        }
+        if self.receiving.until(now).is_some() {
+            return Left::Nothing;
         }
         match self.socket.poll_receive(&mut self.arrived, &mut self.counters, cx) {
-            Poll::Pending => {}
-            Poll::Ready(Ok(())) => self.receiving.succeed(),
+            Poll::Pending => Left::Nothing,
+            Poll::Ready(Ok(left)) => {
+                self.receiving.succeed();
+                left
+            }
             Poll::Ready(Err(error)) => {
                 self.counters.receive_errors += 1;
                 if !is_about_a_peer(&error) {
                     self.receiving.fail(now);
                 }
+                Left::Some
             }
         }
     }
 
-    /// Meets the stack. Sleeping is for when neither side had anything.
-    fn turn(&mut self, now: Instant, cx: &Context<'_>) -> Turn {
+    /// Meets the stack. Sleeping is for when neither side has anything left.
+    fn turn(&mut self, now: Instant, left: Left, cx: &Context<'_>) -> Turn {
         let blocked = !self.burst.is_empty();
         let mut nothing = Vec::new();
         let (batch, max) = if blocked { (&mut nothing, 0) } else { (self.burst.refill(), COLLECT) };
         let count = self.arrived.len().min(HAND_IN);
         let mut hub = self.ending.shared.lock();
         let stage = hub.turn(now, self.arrived.drain(..count), batch, max);
-        let idle = count == 0 && batch.is_empty();
+        let idle = left == Left::Nothing && self.arrived.is_empty() && batch.is_empty();
         let park = if idle { hub.park(now, cx.waker(), blocked) } else { Park::Busy };
         hub.report(&self.counters);
         hub.take_wakes(&mut self.wakes);
@@ -157,8 +164,8 @@ impl<A: Addr> Future for Driver<A> {
         for _ in 0..ROUNDS {
             let now = this.ending.shared.now();
             this.send(now, cx);
-            this.receive(now, cx);
-            let Turn { stage, park, served } = this.turn(now, cx);
+            let left = this.receive(now, cx);
+            let Turn { stage, park, served } = this.turn(now, left, cx);
             if stage > Stage::Closed || (stage == Stage::Closed && this.burst.is_empty()) {
                 this.ending.sent = this.burst.is_empty();
                 return Poll::Ready(());

@@ -28,6 +28,9 @@ const SLOTS: usize = if quinn_udp::BATCH_SIZE < 16 { quinn_udp::BATCH_SIZE } els
 /// Bytes of one buffer: the largest datagram, or what the kernel joins at the most.
 const BUFFER: usize = 65_536;
 
+/// Whether a call that fills fewer has emptied the queue, and the next arrival is reported anew.
+const DRAINS: bool = cfg!(any(target_os = "linux", target_os = "android")) && SLOTS > 1;
+
 /// Asked of the kernel; it may give less (Linux: `net.core.rmem_max` and `wmem_max`).
 const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
 const SEND_BUFFER: usize = 2 * 1024 * 1024;
@@ -48,6 +51,13 @@ enum Family {
     V4,
     V6,
     Both,
+}
+
+/// Whether there may be datagrams to receive after a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    Nothing,
+    Some,
 }
 
 /// Why a run was not sent.
@@ -141,7 +151,8 @@ impl Socket {
         }
     }
 
-    /// Receives what there is, up to one call's worth, into `arrived`. Pending where there is nothing.
+    /// Receives what there is, up to one call's worth, into `arrived`, and says whether there may be more.
+    /// Where there is not, or nothing at all, the task is woken when something comes.
     ///
     /// # Errors
     /// The kernel's. It may be about a datagram that was sent.
@@ -150,15 +161,29 @@ impl Socket {
         arrived: &mut impl Extend<DatagramInput<UdpAddr>>,
         counters: &mut SocketCounters,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
-        let count = loop {
+    ) -> Poll<io::Result<Left>> {
+        let mut count = 0;
+        let left = loop {
             let mut slices = self.buffers.each_mut().map(|buffer| IoSliceMut::new(buffer));
-            let receive =
-                || self.state.recv(UdpSockRef::from(&self.io), &mut slices, &mut self.metas);
+            let receive = || {
+                let io = UdpSockRef::from(&self.io);
+                count = self.state.recv(io, &mut slices, &mut self.metas)?;
+                // It stopped for lack of datagrams, so the runtime is told that there are none:
+                // another call would cost as much to say the same.
+                if DRAINS && count < SLOTS {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                Ok(())
+            };
             match self.io.try_io(Interest::READABLE, receive) {
-                Ok(count) => break count,
+                Ok(()) => break Left::Some,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    ready!(self.io.poll_recv_ready(cx))?;
+                    match self.io.poll_recv_ready(cx) {
+                        Poll::Ready(ready) if count == 0 => ready?,
+                        Poll::Ready(_) => break Left::Some,
+                        Poll::Pending if count == 0 => return Poll::Pending,
+                        Poll::Pending => break Left::Nothing,
+                    }
                 }
                 Err(error) => return Poll::Ready(Err(error)),
             }
@@ -174,7 +199,7 @@ impl Socket {
                 DatagramInput::Datagram { src, dst, payload }
             }));
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(left))
     }
 
     fn blame(&mut self, error: &io::Error, run: &Run<'_>) -> SendError {

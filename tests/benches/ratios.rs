@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     handshakes(&mut ratios);
     datagrams(&mut ratios);
     fragments(&mut ratios);
+    asks(&mut ratios);
     ratios.finish()
 }
 
@@ -106,4 +107,24 @@ fn fragments(ratios: &mut Ratios) {
         ratios.rates(name, size, 1.0, 11, || ours.tells(n, size), || theirs.streams(n, size));
     }
     ratios.rates("fragments/told", size, 0.999, 11, || ours.arrive(n, size) as f64, || n as f64);
+}
+
+/// Questions of 64 bytes that are answered with the same, one after the other and 64 at a time, beside
+/// quinn's bidirectional streams.
+fn asks(ratios: &mut Ratios) {
+    let (size, n) = (64, 20_000);
+    let (ours, theirs) =
+        (tellask::udp_asking(), quinn::pair(CipherSuite::TLS13_CHACHA20_POLY1305_SHA256));
+    for (name, parallel, target) in
+        [("ask/quinn-streams", 1, 1.6), ("asks:64/quinn-streams", 64, 2.25)]
+    {
+        ratios.rates(
+            name,
+            size,
+            target,
+            11,
+            || ours.asks(n, size, parallel),
+            || theirs.asks(n, size, parallel),
+        );
+    }
 }

@@ -164,7 +164,8 @@ impl<L: Swarm> Hub<L> {
         cx: &Context<'_>,
     ) -> Poll<Result<BytesMut, AskError>> {
         if let Some(Ticket { id, what: What::Answer(_) }) = ticket {
-            return self.poll_answer(*id, cx);
+            let id = *id;
+            return self.poll_answer(id, ticket, cx);
         }
         if deadline <= now {
             self.settle(ticket);
@@ -196,19 +197,24 @@ impl<L: Swarm> Hub<L> {
         // A refusal is there at once.
         self.absorb(now);
         self.kick(now);
-        self.poll_answer(id, cx)
+        self.poll_answer(id, ticket, cx)
     }
 
-    fn poll_answer(&mut self, id: u64, cx: &Context<'_>) -> Poll<Result<BytesMut, AskError>> {
+    fn poll_answer(
+        &mut self,
+        id: u64,
+        ticket: &mut Option<Ticket<L::Addr>>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<BytesMut, AskError>> {
+        if let Some(Ours::Waiting(waker)) = self.asks.ours.get_mut(&id) {
+            waker.clone_from(cx.waker());
+            return Poll::Pending;
+        }
+        *ticket = None;
         match self.asks.ours.remove(&id) {
             Some(Ours::Answered(result)) => Poll::Ready(result),
-            Some(Ours::Waiting(mut waker)) => {
-                waker.clone_from(cx.waker());
-                self.asks.ours.insert(id, Ours::Waiting(waker));
-                Poll::Pending
-            }
             // It was ready before: nobody waits for what is not under way.
-            None => Poll::Ready(Err(AskError::Cancelled)),
+            Some(Ours::Waiting(_)) | None => Poll::Ready(Err(AskError::Cancelled)),
         }
     }
 

@@ -298,10 +298,11 @@ impl<S: Swarm<Addr: Unpin>, C: Clock> Future for Ask<'_, S, C> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { dst, payload, within, deadline, wait } = &mut *self;
-        let now = wait.shared().now();
-        let deadline = *deadline.get_or_insert(now + *within);
-        wait.poll(|hub, now, ticket| hub.poll_ask(now, dst, payload, deadline, ticket, cx))
-            .map_ok(bytes::BytesMut::freeze)
+        let outcome = wait.poll(|hub, now, ticket| {
+            let deadline = *deadline.get_or_insert(now + *within);
+            hub.poll_ask(now, dst, payload, deadline, ticket, cx)
+        });
+        outcome.map_ok(bytes::BytesMut::freeze)
     }
 }
 

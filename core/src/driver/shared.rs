@@ -74,10 +74,6 @@ impl<'a, S: Swarm, C: Clock> Wait<'a, S, C> {
         Self { shared, ticket: None }
     }
 
-    pub(super) const fn shared(&self) -> &'a Shared<S, C> {
-        self.shared
-    }
-
     pub(super) fn poll<T>(
         &mut self,
         what: impl FnOnce(&mut Hub<S>, Instant, &mut Option<Ticket<S::Addr>>) -> Poll<T>,

@@ -18,7 +18,7 @@ use socket2::{Domain, Socket, Type};
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::{runtime::Runtime, time::timeout};
+use tokio::{runtime::Runtime, task::JoinSet, time::timeout};
 
 /// The largest UDP payload of an Ethernet path, which quinn's own discovery would arrive at:
 /// known from the start, so that a message of 1200 bytes fits the first packet.
@@ -119,6 +119,46 @@ impl Pair {
             let received = timeout(PATIENCE, receiving).await;
             received.expect("messages arrive").expect("the receiver ends");
             sending.await.expect("the sender ends");
+            n as f64 / start.elapsed().as_secs_f64()
+        })
+    }
+
+    /// Asks `n` times with `size` bytes, each on a bidirectional stream of its own and `parallel` at a
+    /// time, and returns how many answers came in a second.
+    ///
+    /// # Panics
+    /// Where one does not arrive whole, or not all arrive within a minute.
+    pub(crate) fn asks(&self, n: u64, size: usize, parallel: u64) -> f64 {
+        self.runtime.block_on(async {
+            let server = self.receiver.clone();
+            let serving = tokio::spawn(async move {
+                while let Ok((mut answer, mut request)) = server.accept_bi().await {
+                    // A task for each is what costs least: requests rarely come whole at once.
+                    tokio::spawn(async move {
+                        let request = request.read_to_end(size).await.expect("a request");
+                        answer.write_chunk(request.into()).await.expect("a connection");
+                        answer.finish().expect("it is open");
+                    });
+                }
+            });
+            let text = Bytes::from(vec![0x5a; size]);
+            let start = Instant::now();
+            let mut askers = JoinSet::new();
+            for _ in 0..parallel {
+                let (connection, text) = (self.sender.clone(), text.clone());
+                askers.spawn(async move {
+                    for _ in 0..n / parallel {
+                        let (mut request, mut answer) =
+                            connection.open_bi().await.expect("a connection");
+                        request.write_chunk(text.clone()).await.expect("a connection");
+                        request.finish().expect("it is open");
+                        let answer = answer.read_to_end(size).await.expect("an answer");
+                        assert_eq!(answer.len(), size);
+                    }
+                });
+            }
+            timeout(PATIENCE, askers.join_all()).await.expect("answers arrive");
+            serving.abort();
             n as f64 / start.elapsed().as_secs_f64()
         })
     }

@@ -1,5 +1,6 @@
 //! Our side of the comparisons: a session, a stack in memory, and nodes on UDP.
 
+use ::tellask::ask::Asking;
 use ::tellask::identity::SecretKey;
 use ::tellask::p2pke::session::{Hello, Initiation, Session};
 use ::tellask::p2pke::{P2pke, Tai64n};
@@ -12,6 +13,7 @@ use ::tellask::{
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// How long a round may take before it has failed.
@@ -135,6 +137,23 @@ pub(crate) fn udp_fragmented(max: usize) -> Udp {
     udp_with(|node| node.mtu(1_452).fragmented(max))
 }
 
+/// The same with asks, of which the second node answers each with what it was asked.
+pub(crate) fn udp_asking() -> Udp {
+    let udp = udp_with(|node| {
+        node.layer(|lower, parts| {
+            Box::new(Stack::new(lower, Asking::new(&parts.seed, &parts.limits)))
+        })
+    });
+    let server = udp.receiver.clone();
+    udp.runtime.spawn(async move {
+        while let Some(request) = server.next_ask().await {
+            let echo = request.payload().clone();
+            request.answer(echo);
+        }
+    });
+    udp
+}
+
 type UdpBuilder = tellask_tokio::Builder<PeerAddr<UdpAddr>>;
 
 fn udp_with(layers: impl Fn(UdpBuilder) -> UdpBuilder) -> Udp {
@@ -185,6 +204,28 @@ impl Udp {
             // What is still under way would be a present to the next round.
             while timeout(QUIET, self.receiver.receive()).await.is_ok() {}
             rate
+        })
+    }
+
+    /// Asks `n` times with `size` bytes, `parallel` at a time, and returns how many answers came in
+    /// a second.
+    pub(crate) fn asks(&self, n: u64, size: usize, parallel: u64) -> f64 {
+        self.runtime.block_on(async {
+            let dst = self.receiver.local_addrs().remove(0);
+            let text = Bytes::from(vec![0x5a; size]);
+            let start = std::time::Instant::now();
+            let mut askers = JoinSet::new();
+            for _ in 0..parallel {
+                let (node, text) = (self.sender.clone(), text.clone());
+                askers.spawn(async move {
+                    for _ in 0..n / parallel {
+                        let answer = node.ask(&dst, text.clone()).await.expect("an answer");
+                        assert_eq!(answer.len(), size);
+                    }
+                });
+            }
+            timeout(PATIENCE, askers.join_all()).await.expect("answers arrive");
+            n as f64 / start.elapsed().as_secs_f64()
         })
     }
 
