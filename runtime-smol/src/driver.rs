@@ -1,11 +1,13 @@
 //! The one task of a node: between its socket and its stack, in batches of both directions.
 //!
 //! A round sends what was collected, receives what there is, and hands it all to the stack under one
-//! lock, where it collects again. After [`ROUNDS`] rounds it gives way to other tasks. It sleeps when
-//! a round moved nothing, until the socket, a handle or the stack's timer wakes it.
+//! lock, where it collects again. After [`ROUNDS`] rounds it gives way to other tasks, and at once
+//! where something arrived that a task waited for: it takes its messages while they are in the
+//! processor's cache, and before so many wait that the inbox copies them. It sleeps when a round moved
+//! nothing, until the socket, a handle or the stack's timer wakes it.
 
 use crate::node::Shared;
-use crate::socket::{SendError, Socket, is_about_a_peer};
+use crate::socket::{Left, SendError, Socket, is_about_a_peer};
 use async_io::Timer as Sleep;
 use core::future::Future;
 use core::pin::Pin;
@@ -19,11 +21,11 @@ use tellask::{Addr, DatagramInput, Instant, UdpAddr};
 /// Rounds before other tasks get their turn.
 const ROUNDS: usize = 8;
 
-/// Datagrams collected under one lock at the most.
-const COLLECT: usize = 128;
+/// Datagrams collected under one lock at the most: several full runs, so that few are cut short.
+const COLLECT: usize = 256;
 
-/// Datagrams handed in under one lock at the most.
-const HAND_IN: usize = 256;
+/// Datagrams handed in under one lock at the most: no more than the inbox takes without a copy.
+const HAND_IN: usize = 64;
 
 /// A datagram of this size fits on every path.
 const ALWAYS_FITS: usize = 1_232;
@@ -56,6 +58,14 @@ struct Running<A: Addr> {
 struct Ending<A: Addr> {
     shared: Arc<Shared<A>>,
     sent: bool,
+}
+
+/// What came of meeting the stack.
+struct Turn {
+    stage: Stage,
+    park: Park,
+    // Something arrived, and a task was woken for it.
+    served: bool,
 }
 
 impl<A: Addr> Driver<A> {
@@ -122,45 +132,53 @@ impl<A: Addr> Running<A> {
     }
 
     /// Receives one call's worth.
-    fn receive(&mut self, now: Instant, cx: &mut Context<'_>) {
-        if self.receiving.until(now).is_some() || self.arrived.len() >= HAND_IN {
-            return;
+    fn receive(&mut self, now: Instant, cx: &mut Context<'_>) -> Left {
+        if self.arrived.len() >= HAND_IN {
+            return Left::Some;
+        }
+        if self.receiving.until(now).is_some() {
+            return Left::Nothing;
         }
         match self.socket.poll_receive(&mut self.arrived, &mut self.counters, cx) {
-            Poll::Pending => {}
-            Poll::Ready(Ok(())) => self.receiving.succeed(),
+            Poll::Pending => Left::Nothing,
+            Poll::Ready(Ok(left)) => {
+                self.receiving.succeed();
+                left
+            }
             Poll::Ready(Err(error)) => {
                 self.counters.receive_errors += 1;
                 if !is_about_a_peer(&error) {
                     self.receiving.fail(now);
                 }
+                Left::Some
             }
         }
     }
 
-    /// Meets the stack. Sleeping is for when neither side had anything.
-    fn turn(&mut self, now: Instant, cx: &Context<'_>) -> (Stage, Park) {
+    /// Meets the stack. Sleeping is for when neither side has anything left.
+    fn turn(&mut self, now: Instant, left: Left, cx: &Context<'_>) -> Turn {
         let blocked = !self.burst.is_empty();
         let mut nothing = Vec::new();
         let (batch, max) = if blocked { (&mut nothing, 0) } else { (self.burst.refill(), COLLECT) };
         let count = self.arrived.len().min(HAND_IN);
         let mut hub = self.ending.shared.lock();
         let stage = hub.turn(now, self.arrived.drain(..count), batch, max);
-        let idle = count == 0 && batch.is_empty();
+        let idle = left == Left::Nothing && self.arrived.is_empty() && batch.is_empty();
         let park = if idle { hub.park(now, cx.waker(), blocked) } else { Park::Busy };
         hub.report(&self.counters);
         hub.take_wakes(&mut self.wakes);
         drop(hub);
+        let served = count > 0 && self.wakes.has_tasks();
         self.wakes.wake();
-        (stage, park)
+        Turn { stage, park, served }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..ROUNDS {
             let now = self.ending.shared.now();
             self.send(now, cx);
-            self.receive(now, cx);
-            let (stage, park) = self.turn(now, cx);
+            let left = self.receive(now, cx);
+            let Turn { stage, park, served } = self.turn(now, left, cx);
             if stage > Stage::Closed || (stage == Stage::Closed && self.burst.is_empty()) {
                 self.ending.sent = self.burst.is_empty();
                 return Poll::Ready(());
@@ -171,6 +189,9 @@ impl<A: Addr> Running<A> {
                 if self.timer.poll(&self.ending.shared, deadline, cx).is_pending() {
                     return Poll::Pending;
                 }
+            }
+            if served {
+                break;
             }
         }
         cx.waker().wake_by_ref();

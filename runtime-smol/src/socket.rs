@@ -50,6 +50,13 @@ enum Family {
     Both,
 }
 
+/// Whether there may be datagrams to receive after a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    Nothing,
+    Some,
+}
+
 /// Why a run was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SendError {
@@ -139,7 +146,8 @@ impl Socket {
         }
     }
 
-    /// Receives what there is, up to one call's worth, into `arrived`. Pending where there is nothing.
+    /// Receives what there is, up to one call's worth, into `arrived`, and says whether there may be more.
+    /// Where there is not, or nothing at all, the task is woken when something comes.
     ///
     /// # Errors
     /// The kernel's. It may be about a datagram that was sent.
@@ -148,7 +156,7 @@ impl Socket {
         arrived: &mut impl Extend<DatagramInput<UdpAddr>>,
         counters: &mut SocketCounters,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    ) -> Poll<io::Result<Left>> {
         let count = loop {
             let mut slices = self.buffers.each_mut().map(|buffer| IoSliceMut::new(buffer));
             let io = UdpSockRef::from(&self.io);
@@ -171,7 +179,9 @@ impl Socket {
                 DatagramInput::Datagram { src, dst, payload }
             }));
         }
-        Poll::Ready(Ok(()))
+        // It stopped for lack of datagrams: another call would cost as much to say the same.
+        let drained = SLOTS > 1 && count < SLOTS && self.io.poll_readable(cx).is_pending();
+        Poll::Ready(Ok(if drained { Left::Nothing } else { Left::Some }))
     }
 
     fn blame(&mut self, error: &io::Error, run: &Run<'_>) -> SendError {
