@@ -177,13 +177,7 @@ impl<A: Addr> Asking<A> {
         self.send_once(now, slot, &frame);
     }
 
-    pub(super) fn on_answer(
-        &mut self,
-        now: Instant,
-        token: Token,
-        dst: &A,
-        result: Result<Payload, Refusal>,
-    ) {
+    pub(super) fn on_answer(&mut self, token: Token, dst: &A, result: Result<Payload, Refusal>) {
         let found = self.tokens.get(&token).copied();
         let Some((slot, id)) = found.filter(|(slot, _)| self.table.addr(*slot) == Some(dst)) else {
             self.counters.answers_in_vain += 1;
@@ -201,7 +195,7 @@ impl<A: Addr> Asking<A> {
         let state = State::Answering(status, Sending::new(body));
         self.insert_record(slot, id, Record { deadline: record.deadline, state });
         self.queue(slot, Item::Answer(id), false);
-        self.pump(now, slot);
+        self.wake(slot);
     }
 
     /// The limit that an answer is over, if it is over one.

@@ -62,7 +62,7 @@ impl<A: Addr> Asking<A> {
             self.up.push(Event::Full { scope: Scope::All });
         }
         self.queue(slot, Item::Request(number), false);
-        self.pump(now, slot);
+        self.wake(slot);
     }
 
     /// The peer to ask, or why it cannot be asked.

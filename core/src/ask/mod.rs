@@ -1,4 +1,58 @@
-//! Asking over any swarm.
+//! Asking over any swarm: requests that are answered once, or come to a typed end, over a side below that
+//! loses, repeats and reorders.
+//!
+//! Maps `A → A`: addresses stay. Requests and answers may be larger than a datagram; they go in parts, are
+//! acknowledged selectively and sent again under RFC 9002's rules for loss, within a congestion window for each
+//! peer (RFC 5681; `congestion` says what differs) and with round-trip times measured as in RFC 6298 (its floor
+//! of a second is 20 ms here; `rtt` says why). A tell stays one message below, without any of this.
+//!
+//! # Wire format, version 1
+//! Numbers are big endian, or LEB128 in its shortest form (`uvarint`). The high half of the first byte is the
+//! version: a message of another is counted and dropped.
+//!
+//! | first byte | message | what follows |
+//! |---|---|---|
+//! | `10` | tell | the message |
+//! | `11`, `19` | part | header, number, acknowledgement, frame, data to the end |
+//! | `12` | acknowledgement by itself | header, acknowledgement of at least one range, lowest |
+//! | `13` | challenge | header: use `source` for the session |
+//! | `14`, `1c` | bundle of two or more parts | header, number, acknowledgement; for each part its length, frame and data |
+//!
+//! | piece | fields |
+//! |---|---|
+//! | header | `u64` source: the sender's name for the session, not zero · `u64` destination: the receiver's, or zero where the sender does not know it yet · with bit 3 of the first byte `uvarint` limit: the largest request or answer that the sender takes |
+//! | number | `uvarint`: of the packet, never used twice in a session; the parts of a bundle count on from it |
+//! | acknowledgement | `u8` count of ranges, 0–32 · unless zero: `uvarint` highest number · `uvarint` microseconds it was put off · for each range, from the highest down, but for the first a `uvarint` gap, and a `uvarint` length, neither zero |
+//! | request frame | `01` · `uvarint` id · lowest · milliseconds until the asker gives up · total length · offset |
+//! | answer frame | `02` · `uvarint` id · status · `uvarint` total length · offset |
+//! | cancel frame | `03` · `uvarint` id · lowest |
+//! | ping frame | `04` · lowest |
+//! | lowest | `uvarint`: the sender waits for no answer below this id |
+//! | status | `00` reply · `01` refused, `uvarint` code (the data are the detail) · `02` too large, `uvarint` limit · `03` busy, nothing was run · `04` gone |
+//!
+//! The first packets of both sides carry their limits, until one is acknowledged. What names of
+//! sessions are for, and which packets are taken, is in `session`: no request runs twice, not after
+//! either side restarted, nor when a copy of it arrives an hour late.
+//!
+//! # Timers
+//! | what | when |
+//! |---|---|
+//! | what was asked, answered or is to be acknowledged at one time goes out together | 1 ns after |
+//! | an acknowledgement goes by itself | 5 ms after what it acknowledges, or with the second full packet |
+//! | a packet is lost | a later one arrived, and it left a round trip and an eighth ago (or more, where round trips vary); or nothing came for the time-out of RFC 6298, doubled up to 10 s |
+//! | a peer that owes answers is pinged | 5 s after it was heard |
+//! | a request of which no part comes is refused | after 60 s |
+//! | an ask, on either side | ends at its deadline; to the answerer it is told as time that remains |
+//! | a layer that closes waits for the answers it owes | 10 s |
+//!
+//! # Bounds
+//! In [`Limits`], by peer and in all: requests outstanding and owed, bytes being sent, put together, and
+//! remembered until they are acknowledged; peers. At its limit a peer, or all, is *full*; who asks all the same
+//! is refused at once. What a peer sends beyond its share is refused as busy, and never run later.
+//!
+//! # Refuses
+//! Requests and answers over either side's limit, with the limit. Acknowledgements of what was not sent.
+//! Packets of no session, but for a challenge. Asks of the side below: they never came past this layer.
 
 mod answerer;
 mod asker;
@@ -22,7 +76,7 @@ use self::counters::Counters;
 use self::peer::{Content, Peer};
 use self::recovery::Fate;
 use self::session::Standing;
-use self::wire::{Ack, Frame, Malformed, Packet, TELL};
+use self::wire::{Ack, Frame, Header, Malformed, Packet, TELL};
 use crate::addr::Addr;
 use crate::layer::{Layer, earliest};
 use crate::limits::Limits;
@@ -39,7 +93,7 @@ use crate::time::Instant;
 use crate::up::Up;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
-use bytes::Buf;
+use bytes::{Buf, BytesMut};
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::time::Duration;
@@ -85,7 +139,12 @@ pub struct Asking<A> {
     key: (u64, u64),
     limits: Limits,
     counters: Counters,
+    /// Peers that something is to be sent to, and since when.
+    awake: BTreeSet<Slot>,
+    awake_at: Option<Instant>,
     fates: Vec<Fate<Content>>,
+    /// Where packets are written.
+    room: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -128,7 +187,10 @@ impl<A: Addr> Asking<A> {
             key: (keys.u64(), keys.u64()),
             limits: limits.clone(),
             counters: Counters::default(),
+            awake: BTreeSet::new(),
+            awake_at: None,
             fates: Vec::new(),
+            room: Vec::new(),
         }
     }
 
@@ -148,6 +210,7 @@ impl<A: Addr> Asking<A> {
                 self.up.push(Event::Told(message));
             }
             Ok(Packet::Part { .. }) => self.on_part(now, message),
+            Ok(Packet::Bundle { .. }) => self.on_bundle(now, message),
             Ok(Packet::Ack { .. }) => self.on_ack(now, &message),
             Ok(Packet::Challenge { header }) => self.on_challenge(now, &message.src, header),
             Err(Malformed::Version) => self.counters.rejected_version += 1,
@@ -171,7 +234,7 @@ impl<A: Addr> Asking<A> {
         self.take_up(now, &message.src, header, standing);
         self.on_receipt(now, slot, &ack);
         self.on_lowest(slot, lowest);
-        self.pump(now, slot);
+        self.wake(slot);
     }
 
     /// The peer has received what it says.
@@ -189,7 +252,37 @@ impl<A: Addr> Asking<A> {
         else {
             return;
         };
-        let standing = self.standing(&message.src, header);
+        let len = message.payload.len();
+        let Some(slot) = self.on_packet(now, &message.src, header, ack) else { return };
+        message.payload.advance(data);
+        self.on_frame(now, slot, number, len, frame, message);
+        self.wake(slot);
+    }
+
+    fn on_bundle(&mut self, now: Instant, message: Message<A>) {
+        let Message { src, dst, payload } = message;
+        let Ok(Packet::Bundle { header, number, ack, parts }) = Packet::parse(&payload) else {
+            return;
+        };
+        let Some(slot) = self.on_packet(now, &src, header, ack) else { return };
+        for (number, (frame, data)) in (number..).zip(parts) {
+            // Copied: a request that waits long must not keep all that came along with it.
+            let message =
+                Message { src: src.clone(), dst: dst.clone(), payload: BytesMut::from(data) };
+            self.on_frame(now, slot, number, data.len(), frame, message);
+        }
+        self.wake(slot);
+    }
+
+    /// A packet with parts came: the session that they belong to.
+    fn on_packet(
+        &mut self,
+        now: Instant,
+        src: &A,
+        header: Header,
+        ack: Option<Ack<'_>>,
+    ) -> Option<Slot> {
+        let standing = self.standing(src, header);
         // A session that begins has sent nothing yet.
         if let Some(ack) = &ack
             && let Some(sender) = standing.sender()
@@ -198,14 +291,25 @@ impl<A: Addr> Asking<A> {
                 .is_some_and(|peer| peer.recovery.is_plausible(ack))
         {
             self.counters.rejected_ack += 1;
-            return;
+            return None;
         }
-        let len = message.payload.len();
-        let Some(slot) = self.take_up(now, &message.src, header, standing) else { return };
+        let slot = self.take_up(now, src, header, standing)?;
         if let Some(ack) = ack {
             self.on_receipt(now, slot, &ack);
         }
-        message.payload.advance(data);
+        Some(slot)
+    }
+
+    /// A part of `len` bytes came; its data is the message.
+    fn on_frame(
+        &mut self,
+        now: Instant,
+        slot: Slot,
+        number: u64,
+        len: usize,
+        frame: Frame,
+        message: Message<A>,
+    ) {
         let unit = self.unit_to(&message.src);
         let taken = match frame {
             Frame::Request { id, lowest, remaining, total, offset } => {
@@ -225,7 +329,6 @@ impl<A: Addr> Asking<A> {
         if taken && let Some(peer) = self.table.get_mut(slot) {
             peer.receipts.on_packet(now, number, len, unit);
         }
-        self.pump(now, slot);
     }
 
     fn on_event(&mut self, now: Instant, event: Event<A>) {
@@ -395,6 +498,7 @@ impl<A: Addr> Asking<A> {
             peer.dump(hasher);
         }
         (&self.timers, &self.ages, &self.tokens, &self.stalled).hash(&mut hasher);
+        (&self.awake, self.awake_at).hash(&mut hasher);
         (&self.full_below, &self.full_queue, self.full_all).hash(&mut hasher);
         (self.evictions, self.next_token, self.below).hash(&mut hasher);
         (self.closing, self.control.len()).hash(&mut hasher);
@@ -420,7 +524,7 @@ impl<A: Addr> Layer for Asking<A> {
             Command::Ask { id, dst, payload, deadline } => {
                 self.on_ask(now, id, dst, payload, deadline);
             }
-            Command::Answer { token, dst, result } => self.on_answer(now, token, &dst, result),
+            Command::Answer { token, dst, result } => self.on_answer(token, &dst, result),
             Command::Cancel { id, dst } => self.on_cancel(now, id, &dst),
             Command::Disconnect { dst } => self.on_disconnect(now, dst),
             passed @ (Command::Identify { .. } | Command::Set(_)) => {
@@ -441,6 +545,7 @@ impl<A: Addr> Layer for Asking<A> {
         }
         self.out.advance(now);
         self.on_timers(now);
+        self.pump_awake(now);
         while let Some(scope) = self.out.take_ready() {
             match scope {
                 Scope::All => self.clear_full_all(FULL_QUEUE),
@@ -472,7 +577,8 @@ impl<A: Addr> Layer for Asking<A> {
         let linger = if let Closing::Asked(until) = self.closing { Some(until) } else { None };
         let linger = linger.filter(|until| *until > self.out.latest());
         let rest = earliest(finished, linger);
-        earliest(timers, earliest(self.out.poll_timeout(), rest))
+        let awake = earliest(self.awake_at, rest);
+        earliest(timers, earliest(self.out.poll_timeout(), awake))
     }
 
     fn stats(&self, sink: &mut dyn StatsSink) {

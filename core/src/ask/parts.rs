@@ -81,6 +81,15 @@ impl Sending {
         }
     }
 
+    /// How long the next part is where there is room for all of it.
+    pub(super) fn next_len(&mut self) -> usize {
+        let Some(offset) = self.next_offset() else { return 0 };
+        match self.lost.front() {
+            Some(part) => part.len as usize,
+            None => self.body.len().saturating_sub(offset as usize),
+        }
+    }
+
     /// Takes the next part, of at most `room` bytes: lost ones first.
     pub(super) fn take(&mut self, room: usize) -> Option<(Part, Bytes)> {
         let offset = self.next_offset()?;

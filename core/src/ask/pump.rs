@@ -1,8 +1,8 @@
 //! What is sent next, and when.
 
 use super::Asking;
-use super::peer::{Content, Item, State};
-use super::recovery::Fate;
+use super::peer::{Content, Item, Peer, State};
+use super::recovery::{BELOW, Fate};
 use super::wire::{ACK_RANGES, Frame, Header, Writer};
 use crate::addr::Addr;
 use crate::payload::Payload;
@@ -46,6 +46,23 @@ impl<A: Addr> Asking<A> {
         }
     }
 
+    /// Has a peer pumped one nanosecond from now, so that what is asked and answered at once, and what
+    /// acknowledges it, goes together.
+    pub(super) fn wake(&mut self, slot: Slot) {
+        self.awake.insert(slot);
+        self.awake_at.get_or_insert(self.out.next());
+    }
+
+    /// Pumps the peers that were woken.
+    pub(super) fn pump_awake(&mut self, now: Instant) {
+        if self.awake_at.is_some_and(|at| at <= now) {
+            self.awake_at = None;
+            for slot in core::mem::take(&mut self.awake) {
+                self.pump(now, slot);
+            }
+        }
+    }
+
     /// Sends to a peer what may be sent, and sets its timer.
     pub(super) fn pump(&mut self, now: Instant, slot: Slot) {
         let Some(addr) = self.table.addr(slot).cloned() else { return };
@@ -53,118 +70,97 @@ impl<A: Addr> Asking<A> {
         if let Some(peer) = self.table.get_mut(slot) {
             peer.recovery.set_unit(unit.min(peer.unit_most));
         }
-        loop {
-            let Some(peer) = self.table.get(slot) else { return };
-            if !peer.wants() || !peer.recovery.is_open() {
-                break;
-            }
+        let mut draft = None;
+        while let Some(peer) = self.table.get(slot)
+            && peer.wants()
+            && peer.recovery.is_open()
+        {
             if self.full_below.contains(&addr) || self.out.is_full(&addr) {
                 self.stalled.insert(slot);
                 break;
             }
-            if !self.send_next(now, slot, &addr, unit) {
-                break;
+            let Some(mut open) = draft.take().or_else(|| self.begin(now, slot)) else { break };
+            match self.next(now, slot, &open, unit) {
+                Next::Part(frame, content, data) => {
+                    self.counters.data_sent += data.len() as u64;
+                    let bytes = open.add(&frame, data);
+                    if let Some(peer) = self.table.get_mut(slot) {
+                        peer.recovery.on_sent(now, bytes, content);
+                    }
+                    draft = Some(open);
+                }
+                Next::Full => self.finish_draft(now, slot, &addr, open),
+                Next::Nothing => {
+                    draft = Some(open);
+                    break;
+                }
             }
+        }
+        if let Some(open) = draft {
+            self.finish_draft(now, slot, &addr, open);
         }
         self.acknowledge(now, slot, &addr, unit);
         self.rearm(slot);
     }
 
-    /// Sends one packet; `false` where there was none to send.
-    fn send_next(&mut self, now: Instant, slot: Slot, addr: &A, unit: usize) -> bool {
+    /// A packet without parts yet. An acknowledgement rides on it.
+    fn begin(&mut self, now: Instant, slot: Slot) -> Option<Draft> {
         let limit = self.ask_max() as u64;
-        let Some(peer) = self.table.get_mut(slot) else { return false };
-        let unit = unit.min(peer.unit_most);
+        let peer = self.table.get(slot)?;
         let header = Header {
             src: peer.local,
             dst: peer.remote.unwrap_or(0),
             limit: (!peer.recovery.is_heard()).then_some(limit),
         };
-        let mut writer = Writer::part(header, peer.recovery.next());
-        let riding = peer.receipts.is_owed() && peer.receipts.len() <= RIDING;
+        let room = core::mem::take(&mut self.room);
+        let mut writer = Writer::part(room, header, peer.recovery.next());
+        let receipts = &peer.receipts;
+        let riding = receipts.is_owed() && receipts.len() <= RIDING;
         if riding {
-            let receipts = &peer.receipts;
             writer.ack(receipts.delay(now), receipts.ranges(), RIDING);
         } else {
             writer.no_ack();
         }
-        let lowest = peer.lowest_asked();
-        let (frame, content, body) = if peer.ping {
-            peer.ping = false;
-            (Frame::Ping { lowest }, Content::Nothing, Bytes::new())
-        } else if let Some(id) = peer.cancels.pop_first() {
-            (Frame::Cancel { id, lowest }, Content::Cancel(id), Bytes::new())
-        } else {
-            match Self::next_part(now, peer, &writer, unit) {
-                Some(next) => next,
-                None => return false,
-            }
-        };
-        writer.frame(&frame);
-        if riding {
+        Some(Draft { writer, riding, body: Bytes::new() })
+    }
+
+    /// Sends a packet, if it has a part.
+    fn finish_draft(&mut self, now: Instant, slot: Slot, addr: &A, draft: Draft) {
+        let Draft { writer, riding, body } = draft;
+        if writer.parts() == 0 {
+            self.room = writer.into_room();
+            return;
+        }
+        if riding && let Some(peer) = self.table.get_mut(slot) {
             peer.receipts.on_sent();
         }
         self.counters.packets_sent += 1;
-        self.counters.data_sent += body.len() as u64;
-        let payload = writer.onto(body);
-        peer.recovery.on_sent(now, payload.len(), content);
-        self.send(now, addr, payload)
+        let (payload, room) = writer.finish(body);
+        self.room = room;
+        // Lost where there is no room, and sent again like everything that is lost.
+        self.send(now, addr, payload);
     }
 
-    /// The next part of what waits: a short and a long one in turn.
-    fn next_part(
-        now: Instant,
-        peer: &mut super::peer::Peer,
-        writer: &Writer,
-        unit: usize,
-    ) -> Option<(Frame, Content, Bytes)> {
-        loop {
-            let long = peer.short.is_empty() || (peer.turn && !peer.long.is_empty());
-            let queue = if long { &peer.long } else { &peer.short };
-            let item = *queue.front()?;
-            peer.turn = !long;
-            let lowest = peer.lowest_asked();
-            let frame = match item {
-                Item::Request(id) => peer.asks.get_mut(&id).and_then(|ask| {
-                    // Rounded up: the answerer must not be the first to give up.
-                    let remaining = ask.deadline.since(now).as_nanos().div_ceil(1_000_000);
-                    let remaining = u64::try_from(remaining).unwrap_or(u64::MAX);
-                    let (total, offset) = (ask.sending.len() as u64, ask.sending.next_offset()?);
-                    let offset = offset.into();
-                    Some(Frame::Request { id, lowest, remaining, total, offset })
-                }),
-                Item::Answer(id) => match peer.records.get_mut(&id).map(|record| &mut record.state)
-                {
-                    Some(State::Answering(status, sending)) => {
-                        let total = sending.len() as u64;
-                        let offset = sending.next_offset().map(u64::from);
-                        offset.map(|offset| Frame::Answer { id, status: *status, total, offset })
-                    }
-                    _ => None,
-                },
-            };
-            let part = frame.and_then(|frame| {
-                let room = unit.saturating_sub(writer.len_with(&frame)).max(LEAST);
-                let (part, body) = peer.sending(item)?.take(room)?;
-                Some((frame, part, body))
-            });
-            let wants = peer.sending(item).is_some_and(|sending| {
-                let wants = sending.wants();
-                sending.queued = wants;
-                wants
-            });
-            if !wants {
-                let queue = if long { &mut peer.long } else { &mut peer.short };
-                queue.pop_front();
-            }
-            if let Some((frame, part, body)) = part {
-                let content = match item {
-                    Item::Request(id) => Content::Request(id, part),
-                    Item::Answer(id) => Content::Answer(id, part),
-                };
-                return Some((frame, content, body));
-            }
+    /// The next part to send.
+    fn next(&mut self, now: Instant, slot: Slot, draft: &Draft, unit: usize) -> Next {
+        let Some(peer) = self.table.get_mut(slot) else { return Next::Nothing };
+        let unit = unit.min(peer.unit_most);
+        let lowest = peer.lowest_asked();
+        let ping = peer.ping.then_some((Frame::Ping { lowest }, Content::Nothing));
+        let cancel =
+            || peer.cancels.first().map(|&id| (Frame::Cancel { id, lowest }, Content::Cancel(id)));
+        let Some((frame, content)) = ping.or_else(cancel) else {
+            return next_part(now, peer, draft, unit);
+        };
+        if !draft.has_room(&frame, 0, unit) {
+            return Next::Full;
         }
+        if let Content::Cancel(id) = content {
+            peer.cancels.remove(&id);
+        } else {
+            peer.ping = false;
+        }
+        Next::Part(frame, content, Bytes::new())
     }
 
     /// Acknowledges what the peer sent, where that cannot wait for something to ride on.
@@ -173,19 +169,21 @@ impl<A: Addr> Asking<A> {
         if !peer.receipts.is_owed() || !peer.receipts.is_urgent(now, unit) {
             return;
         }
-        let header = Header { src: peer.local, dst: peer.remote.unwrap_or(0), limit: None };
-        let mut writer = Writer::ack_only(header);
-        // As many as fit are enough: the older ones were acknowledged before.
-        let room = (unit.min(peer.unit_most).saturating_sub(64) / 4).clamp(1, ACK_RANGES);
-        writer.ack(peer.receipts.delay(now), peer.receipts.ranges(), room);
-        writer.uvarint(peer.lowest_asked());
         if self.full_below.contains(addr) || self.out.is_full(addr) {
             peer.receipts.put_off(now);
             return;
         }
+        let header = Header { src: peer.local, dst: peer.remote.unwrap_or(0), limit: None };
+        let mut writer = Writer::ack_only(core::mem::take(&mut self.room), header);
+        // As many as fit are enough: the older ones were acknowledged before.
+        let room = (unit.min(peer.unit_most).saturating_sub(64) / 4).clamp(1, ACK_RANGES);
+        writer.ack(peer.receipts.delay(now), peer.receipts.ranges(), room);
+        writer.uvarint(peer.lowest_asked());
         peer.receipts.on_sent();
         self.counters.acks_sent += 1;
-        self.send(now, addr, writer.onto(Bytes::new()));
+        let (payload, room) = writer.finish(Bytes::new());
+        self.room = room;
+        self.send(now, addr, payload);
     }
 
     /// Something that needs no acknowledgement: sent at once or not at all.
@@ -197,11 +195,13 @@ impl<A: Addr> Asking<A> {
         let limit = self.ask_max() as u64;
         let Some(peer) = self.table.get_mut(slot) else { return };
         let header = Header { src: peer.local, dst: peer.remote.unwrap_or(0), limit: Some(limit) };
-        let mut writer = Writer::part(header, peer.recovery.next());
+        let room = core::mem::take(&mut self.room);
+        let mut writer = Writer::part(room, header, peer.recovery.next());
         writer.no_ack();
         writer.frame(frame);
-        let payload = writer.onto(Bytes::new());
-        peer.recovery.on_sent(now, payload.len(), Content::Nothing);
+        let (payload, room) = writer.finish(Bytes::new());
+        self.room = room;
+        peer.recovery.on_sent(now, payload.len() + BELOW, Content::Nothing);
         self.counters.packets_sent += 1;
         self.send(now, &addr, payload);
     }
@@ -319,5 +319,104 @@ impl<A: Addr> Asking<A> {
             }
         }
         self.up.push(Event::Full { scope });
+    }
+}
+
+/// A packet that is being written.
+#[derive(Debug)]
+struct Draft {
+    writer: Writer,
+    riding: bool,
+    /// The data of the last part, which need not be copied if it is the only one.
+    body: Bytes,
+}
+
+/// What is to be done with the packet that is being written.
+enum Next {
+    /// This belongs into it.
+    Part(Frame, Content, Bytes),
+    /// There is no room for what comes next.
+    Full,
+    /// Nothing wants to be sent.
+    Nothing,
+}
+
+impl Draft {
+    /// Whether another part can go along, with so many bytes of data. The first always can.
+    fn has_room(&self, frame: &Frame, data: usize, unit: usize) -> bool {
+        self.writer.parts() == 0 || self.writer.has_room(self.body.len(), frame, data, unit)
+    }
+
+    /// Adds a part; what it costs on the way, in bytes.
+    fn add(&mut self, frame: &Frame, data: Bytes) -> usize {
+        let first = self.writer.parts() == 0;
+        let before = if first { 0 } else { self.writer.len() + self.body.len() };
+        if !first {
+            self.writer.join(&self.body);
+        }
+        self.writer.frame(frame);
+        self.body = data;
+        let bytes = (self.writer.len() + self.body.len()).saturating_sub(before);
+        if first { bytes + BELOW } else { bytes }
+    }
+}
+
+/// The next part of what waits: a short thing and a long one in turn.
+fn next_part(now: Instant, peer: &mut Peer, draft: &Draft, unit: usize) -> Next {
+    loop {
+        let long = peer.short.is_empty() || (peer.turn && !peer.long.is_empty());
+        let queue = if long { &peer.long } else { &peer.short };
+        let Some(item) = queue.front().copied() else { return Next::Nothing };
+        let frame = frame_of(now, peer, item);
+        let data = peer.sending(item).map_or(0, |sending| sending.next_len());
+        if frame.is_some_and(|frame| !draft.has_room(&frame, data, unit)) {
+            return Next::Full;
+        }
+        peer.turn = !long;
+        let part = frame.and_then(|frame| {
+            let room = unit.saturating_sub(draft.writer.len_with(&frame)).max(LEAST);
+            let (part, body) = peer.sending(item)?.take(room)?;
+            Some((frame, part, body))
+        });
+        let wants = peer.sending(item).is_some_and(|sending| {
+            let wants = sending.wants();
+            sending.queued = wants;
+            wants
+        });
+        if !wants {
+            let queue = if long { &mut peer.long } else { &mut peer.short };
+            queue.pop_front();
+        }
+        if let Some((frame, part, body)) = part {
+            let content = match item {
+                Item::Request(id) => Content::Request(id, part),
+                Item::Answer(id) => Content::Answer(id, part),
+            };
+            return Next::Part(frame, content, body);
+        }
+    }
+}
+
+/// What stands in front of the next part of something; `None` where there is no part any more.
+fn frame_of(now: Instant, peer: &mut Peer, item: Item) -> Option<Frame> {
+    let lowest = peer.lowest_asked();
+    match item {
+        Item::Request(id) => {
+            let ask = peer.asks.get_mut(&id)?;
+            // Rounded up: the answerer must not be the first to give up.
+            let remaining = ask.deadline.since(now).as_nanos().div_ceil(1_000_000);
+            let remaining = u64::try_from(remaining).unwrap_or(u64::MAX);
+            let total = ask.sending.len() as u64;
+            let offset = ask.sending.next_offset()?.into();
+            Some(Frame::Request { id, lowest, remaining, total, offset })
+        }
+        Item::Answer(id) => {
+            let State::Answering(status, sending) = &mut peer.records.get_mut(&id)?.state else {
+                return None;
+            };
+            let total = sending.len() as u64;
+            let offset = sending.next_offset()?.into();
+            Some(Frame::Answer { id, status: *status, total, offset })
+        }
     }
 }

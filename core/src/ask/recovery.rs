@@ -17,7 +17,7 @@ use core::time::Duration;
 /// Packets taken for lost that are remembered, in case their acknowledgement is only late.
 const KEPT: usize = 64;
 /// What a packet costs on the way beside its bytes: headers below this layer.
-const BELOW: usize = 48;
+pub(super) const BELOW: usize = 48;
 /// Packets that a time-out sends again.
 const PROBES: usize = 2;
 /// Time-outs in a row after which the path counts as another one.
@@ -111,9 +111,8 @@ impl<C: Copy> Recovery<C> {
         self.window.set_unit(unit);
     }
 
-    /// The packet [`next`](Self::next) was sent.
+    /// What has the number [`next`](Self::next) was sent, in `bytes` bytes of the path.
     pub(super) fn on_sent(&mut self, now: Instant, bytes: usize, content: C) {
-        let bytes = bytes.saturating_add(BELOW);
         self.probes = self.probes.saturating_sub(1);
         self.window.on_sent(bytes);
         self.flying += 1;

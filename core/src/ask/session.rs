@@ -176,8 +176,11 @@ impl<A: Addr> Asking<A> {
     }
 
     fn challenge(&mut self, now: Instant, dst: &A, their: u64, name: u64) {
-        let writer = Writer::challenge(Header { src: name, dst: their, limit: None });
-        if self.send(now, dst, writer.onto(Bytes::new())) {
+        let room = core::mem::take(&mut self.room);
+        let header = Header { src: name, dst: their, limit: None };
+        let (payload, room) = Writer::challenge(room, header).finish(Bytes::new());
+        self.room = room;
+        if self.send(now, dst, payload) {
             self.counters.challenges_sent += 1;
         }
     }
@@ -213,6 +216,7 @@ impl<A: Addr> Asking<A> {
                 self.timers.remove(&(armed, slot));
             }
             self.stalled.remove(&slot);
+            self.awake.remove(&slot);
             self.evictions = self.evictions.saturating_add(1);
             self.counters.peers_evicted += 1;
             return true;

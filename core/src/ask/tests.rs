@@ -10,6 +10,7 @@ use std::collections::BTreeMap as Map;
 use std::eprintln;
 
 mod basics;
+mod bundles;
 
 type Plain = Node<Stack<DatagramPort<MemoryAddr>, Asking<MemoryAddr>>>;
 

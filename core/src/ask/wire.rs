@@ -1,6 +1,9 @@
 //! The wire format; the table is in the [module documentation](super).
 
 use crate::payload::Payload;
+use crate::uvarint::Uvarint;
+use alloc::vec::Vec;
+use bytes::Bytes;
 
 /// The first byte of a tell.
 pub(super) const TELL: u8 = VERSION;
@@ -9,6 +12,7 @@ const VERSION: u8 = 0x10;
 const PART: u8 = VERSION | 1;
 const ACK: u8 = VERSION | 2;
 const CHALLENGE: u8 = VERSION | 3;
+const BUNDLE: u8 = VERSION | 4;
 /// Set in the first byte where the sender's limit stands behind the header.
 const LIMIT: u8 = 0x08;
 
@@ -113,6 +117,17 @@ pub(super) enum Packet<'a> {
         /// Where the data begin.
         data: usize,
     },
+    /// Several parts under one header, numbered one after the other.
+    Bundle {
+        /// The header.
+        header: Header,
+        /// The number of the first.
+        number: u64,
+        /// What the sender has received.
+        ack: Option<Ack<'a>>,
+        /// The parts.
+        parts: Parts<'a>,
+    },
     /// An acknowledgement by itself.
     Ack {
         /// The header.
@@ -146,7 +161,7 @@ impl<'a> Packet<'a> {
         let kind = first & !LIMIT;
         match kind {
             TELL if first == TELL => return Ok(Self::Tell),
-            PART | ACK | CHALLENGE => {}
+            PART | ACK | CHALLENGE | BUNDLE => {}
             _ => return Err(Malformed::Version),
         }
         Self::parse_rest(kind, first & LIMIT != 0, &mut reader, bytes.len())
@@ -161,10 +176,17 @@ impl<'a> Packet<'a> {
             return None;
         }
         let packet = match kind {
-            PART => {
+            PART | BUNDLE => {
                 let number = reader.uvarint()?;
                 let count = reader.u8()?;
                 let ack = if count == 0 { None } else { Some(reader.ack(count)?) };
+                if kind == BUNDLE {
+                    let parts = Parts { rest: reader.rest };
+                    // One by itself is no bundle, and all of them are well formed or none is taken.
+                    let count = parts.count_valid().filter(|count| *count > 1)?;
+                    number.checked_add(count)?;
+                    return Some(Self::Bundle { header, number, ack, parts });
+                }
                 let frame = reader.frame()?;
                 let data = len - reader.rest.len();
                 frame.is_consistent(reader.rest.len()).then_some(())?;
@@ -192,6 +214,43 @@ impl Frame {
             }
             Self::Cancel { .. } | Self::Ping { .. } => len == 0,
         }
+    }
+}
+
+/// The parts of a bundle, each with its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Parts<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    /// How many there are; `None` where one of them is malformed.
+    fn count_valid(mut self) -> Option<u64> {
+        let mut count = 0;
+        while !self.rest.is_empty() {
+            self.take_part()?;
+            count += 1;
+        }
+        Some(count)
+    }
+
+    fn take_part(&mut self) -> Option<(Frame, &'a [u8])> {
+        let mut reader = Reader { rest: self.rest };
+        let len = usize::try_from(reader.uvarint()?).ok()?;
+        let (part, rest) = reader.rest.split_at_checked(len)?;
+        let mut reader = Reader { rest: part };
+        let frame = reader.frame()?;
+        frame.is_consistent(reader.rest.len()).then_some(())?;
+        self.rest = rest;
+        Some((frame, reader.rest))
+    }
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = (Frame, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.take_part()
     }
 }
 
@@ -300,36 +359,36 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A header that is being written.
+/// A message that is being written, of one part or of several.
 #[derive(Debug)]
 pub(super) struct Writer {
-    buf: [u8; Self::ROOM],
-    len: usize,
+    buf: Vec<u8>,
+    /// Where the last frame begins.
+    frame_at: usize,
+    parts: usize,
 }
 
 impl Writer {
-    /// The longest of all: an acknowledgement with all its ranges.
-    const ROOM: usize = 1 + 16 + 10 + 10 + 1 + 20 + ACK_RANGES * 20 + 64;
-
     /// A part up to its acknowledgement.
-    pub(super) fn part(header: Header, number: u64) -> Self {
-        let mut writer = Self::begin(PART, header);
+    pub(super) fn part(room: Vec<u8>, header: Header, number: u64) -> Self {
+        let mut writer = Self::begin(room, PART, header);
         writer.uvarint(number);
         writer
     }
 
     /// An acknowledgement by itself, up to its ranges.
-    pub(super) fn ack_only(header: Header) -> Self {
-        Self::begin(ACK, header)
+    pub(super) fn ack_only(room: Vec<u8>, header: Header) -> Self {
+        Self::begin(room, ACK, header)
     }
 
     /// A challenge.
-    pub(super) fn challenge(header: Header) -> Self {
-        Self::begin(CHALLENGE, header)
+    pub(super) fn challenge(room: Vec<u8>, header: Header) -> Self {
+        Self::begin(room, CHALLENGE, header)
     }
 
-    fn begin(kind: u8, header: Header) -> Self {
-        let mut writer = Self { buf: [0; Self::ROOM], len: 0 };
+    fn begin(mut buf: Vec<u8>, kind: u8, header: Header) -> Self {
+        buf.clear();
+        let mut writer = Self { buf, frame_at: 0, parts: 0 };
         writer.u8(kind | if header.limit.is_some() { LIMIT } else { 0 });
         writer.bytes(&header.src.to_be_bytes());
         writer.bytes(&header.dst.to_be_bytes());
@@ -351,7 +410,7 @@ impl Writer {
         ranges: impl Iterator<Item = (u64, u64)>,
         count: usize,
     ) {
-        let count_at = self.len;
+        let count_at = self.buf.len();
         self.u8(0);
         let mut written = 0;
         let mut before = None;
@@ -374,6 +433,8 @@ impl Writer {
 
     /// The frame of a part.
     pub(super) fn frame(&mut self, frame: &Frame) {
+        self.frame_at = self.buf.len();
+        self.parts += 1;
         match *frame {
             Frame::Request { id, lowest, remaining, total, offset } => {
                 self.u8(1);
@@ -413,12 +474,8 @@ impl Writer {
     }
 
     /// A number: LEB128.
-    pub(super) fn uvarint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.u8((value & 0x7f) as u8 | 0x80);
-            value >>= 7;
-        }
-        self.u8(value as u8);
+    pub(super) fn uvarint(&mut self, value: u64) {
+        self.bytes(Uvarint::new(value).as_bytes());
     }
 
     /// The length of what was written with `frame` behind it.
@@ -440,7 +497,7 @@ impl Writer {
             Frame::Cancel { id, lowest } => numbers(&[id, lowest]),
             Frame::Ping { lowest } => uvarint_len(lowest),
         };
-        self.len + 1 + frame
+        self.buf.len() + 1 + frame
     }
 
     fn uvarints(&mut self, values: &[u64]) {
@@ -449,27 +506,60 @@ impl Writer {
         }
     }
 
-    /// What was written.
-    pub(super) fn written(&self) -> &[u8] {
-        self.buf.get(..self.len).unwrap_or(&[])
+    /// How much was written, the data of the last frame apart.
+    pub(super) const fn len(&self) -> usize {
+        self.buf.len()
     }
 
-    /// What was written, in front of `body`.
-    pub(super) fn onto(&self, body: bytes::Bytes) -> Payload {
-        let mut payload = Payload::new(body);
-        payload.prepend(self.written());
-        payload
+    /// Nothing is sent: the room for the next.
+    pub(super) fn into_room(self) -> Vec<u8> {
+        self.buf
+    }
+
+    /// How many parts there are.
+    pub(super) const fn parts(&self) -> usize {
+        self.parts
+    }
+
+    /// Whether a part of this frame and `len` bytes of data can go along within `unit` bytes, `body` being
+    /// the data of what was written last.
+    pub(super) fn has_room(&self, body: usize, frame: &Frame, len: usize, unit: usize) -> bool {
+        // Two lengths may have to be written that are not there yet.
+        let lengths = 2 * uvarint_len(unit as u64);
+        let used = self.len_with(frame).saturating_add(body).saturating_add(lengths);
+        used.saturating_add(len) <= unit
+    }
+
+    /// Takes the data of the last frame in, so that another can follow.
+    pub(super) fn join(&mut self, body: &[u8]) {
+        if let Some(first) = self.buf.first_mut() {
+            *first = (*first & LIMIT) | BUNDLE;
+        }
+        let len = (self.buf.len() - self.frame_at + body.len()) as u64;
+        let prefix = Uvarint::new(len);
+        self.buf.splice(self.frame_at..self.frame_at, prefix.as_bytes().iter().copied());
+        self.bytes(body);
+    }
+
+    /// The message, `body` being the data of the last frame; and the room for the next.
+    pub(super) fn finish(mut self, body: Bytes) -> (Payload, Vec<u8>) {
+        let payload = if self.parts > 1 {
+            self.join(&body);
+            Payload::new(Bytes::copy_from_slice(&self.buf))
+        } else {
+            let mut payload = Payload::new(body);
+            payload.prepend(&self.buf);
+            payload
+        };
+        (payload, self.buf)
     }
 
     fn u8(&mut self, byte: u8) {
-        self.bytes(&[byte]);
+        self.buf.push(byte);
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
-        if let Some(room) = self.buf.get_mut(self.len..self.len + bytes.len()) {
-            room.copy_from_slice(bytes);
-            self.len += bytes.len();
-        }
+        self.buf.extend_from_slice(bytes);
     }
 }
 

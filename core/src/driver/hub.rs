@@ -417,7 +417,7 @@ impl<L: Swarm> Hub<L> {
             // At once: in the stack's own queue a deep batch would be copied.
             self.absorb(now);
         }
-        self.node.handle_timeout(now);
+        self.node.finish_round(now);
         self.node.collect(batch, max);
         self.absorb(now);
         self.asks.expire(now, &mut self.wakes);
@@ -435,7 +435,7 @@ impl<L: Swarm> Hub<L> {
     /// Only right after a [`turn`](Self::turn) that collected nothing, under the same lock.
     pub fn park(&mut self, now: Instant, waker: &Waker, blocked: bool) -> Park {
         let deadline = self.deadline();
-        if deadline.is_some_and(|deadline| deadline <= now) {
+        if self.node.is_due(now) || deadline.is_some_and(|deadline| deadline <= now) {
             return Park::Busy;
         }
         self.parked = Some(Parked { waker: waker.clone(), deadline, blocked });

@@ -94,6 +94,20 @@ impl<L: Layer> Node<L> {
         }
     }
 
+    /// Ends a round of inputs and commands: does what is due by `now`, and what layers put off until one
+    /// nanosecond later, so as to do it once for the whole round.
+    pub fn finish_round(&mut self, now: Instant) {
+        let now = self.clamp(now);
+        self.handle_timeout(now.next());
+    }
+
+    /// Whether the next timer is due by `now`, or right after the last call.
+    #[must_use]
+    pub fn is_due(&self, now: Instant) -> bool {
+        let soon = now.max(self.latest.next());
+        self.poll_timeout().is_some_and(|due| due <= soon)
+    }
+
     /// The next thing to send.
     pub fn poll_transmit(&mut self) -> Option<L::Transmit> {
         self.stack.poll_transmit()

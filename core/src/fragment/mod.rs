@@ -29,7 +29,7 @@
 //! Timers: [`EXPIRY`] after its first fragment a message that is not whole is given up. A destination
 //! that has had its burst waits until it may have half a burst again.
 //!
-//! Bounds, in [`Limits`](crate::Limits): bytes and messages that are not whole, for one source and in all (the oldest
+//! Bounds, in [`Limits`]: bytes and messages that are not whole, for one source and in all (the oldest
 //! makes room), bytes on their way down, destinations whose next id is known. They count what is
 //! allocated: a whole message from its first fragment on.
 //!
