@@ -148,6 +148,19 @@ fn a_counter_is_four_zero_bytes_and_a_little_endian_u64() {
 }
 
 #[test]
+fn neither_way_to_agree_takes_a_point_of_small_order() {
+    for point in [
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+    ] {
+        let point = array(&hex(point));
+        assert!(x25519(&[7; 32], &point).is_err());
+        assert!(Ephemeral::new(&[7; 32]).agree(&point).is_err());
+    }
+}
+
+#[test]
 fn a_key_that_rested_seals_and_opens_as_before() {
     let mut key = AeadKey::new(&[9; 32]);
     let mut sealed = *b"before and after, and room for the tag";

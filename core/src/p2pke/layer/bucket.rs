@@ -50,4 +50,13 @@ mod tests {
         now = now + Duration::from_secs(3_600);
         assert_eq!((0..100).filter(|_| bucket.take(now)).count(), 10);
     }
+
+    #[test]
+    fn a_bucket_is_full_after_any_time_however_long() {
+        let mut bucket = Bucket::new(10);
+        while bucket.take(Instant::ZERO) {}
+        // This many nanoseconds times the rate is a multiple of 2^64.
+        let now = Instant::from_nanos(1 << 63);
+        assert_eq!((0..100).filter(|_| bucket.take(now)).count(), 10);
+    }
 }

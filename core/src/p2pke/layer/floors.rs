@@ -74,4 +74,20 @@ mod tests {
         }
         assert_eq!(floors.len(), 8);
     }
+
+    #[test]
+    fn nobody_chooses_whose_floor_a_full_table_forgets() {
+        let mut keys = Seed::from_u64(2).rng("keys");
+        let old: [PublicKey; 8] = core::array::from_fn(|_| PublicKey::from_bytes(keys.bytes()));
+        let mut forgotten = [false; 8];
+        for seed in 0..200 {
+            let mut floors = Floors::new(8, Seed::from_u64(seed).rng("floors"));
+            old.iter().for_each(|key| floors.raise(*key, Tai64n::MIN));
+            floors.raise(PublicKey::from_bytes([7; 32]), Tai64n::MIN);
+            for (key, forgotten) in old.iter().zip(&mut forgotten) {
+                *forgotten |= floors.floor(key).is_none();
+            }
+        }
+        assert!(forgotten.iter().filter(|forgotten| **forgotten).count() > 4, "{forgotten:?}");
+    }
 }

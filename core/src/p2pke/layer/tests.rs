@@ -1,5 +1,7 @@
 //! Secure nodes in memory, joined by a network in the test's hands.
 
+mod bounds;
+
 use super::*;
 use crate::swarm::{DownReason, IdentifyError, Message, Setting, TellError};
 use crate::time::UnixTime;
