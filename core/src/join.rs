@@ -8,7 +8,8 @@
 //! | a link | one link of all: every member's addresses, the smallest limits |
 //! | full, all of one member | its next message to each destination is held, and that destination is full |
 //! | ready, all of one member | what was held goes down, and those destinations are ready |
-//! | closed | the last member's closes the whole |
+//! | full again before that was over | the rest is held again |
+//! | closed | its addresses and limits count no more; the last member's closes the whole |
 //!
 //! Timers: none. Bounds: what the application has not taken, in an [`Up`]; one message for each
 //! destination of a full member, [`Limits::send`] bytes in all. It refuses what is sent to a member that
@@ -23,6 +24,7 @@ use crate::swarm::{Command, Event, Link, Scope, Swarm, Undeliverable};
 use crate::time::Instant;
 use crate::up::Up;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use core::hash::{Hash, Hasher};
 
 /// Several swarms over `A`, each under a key, as one swarm over `At<K, A>`.
 #[derive(Clone, Debug)]
@@ -36,7 +38,7 @@ pub struct Join<K, A> {
     refused: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Member<A> {
     link: Link<A>,
     full: bool,
@@ -63,7 +65,9 @@ impl<K: Addr, A: Addr> Join<K, A> {
         }
     }
 
-    /// Forgets a member that was taken out below; what was held for it is undelivered.
+    /// Forgets a member that was taken out below; what was held for it is undelivered. What it had
+    /// accepted already it takes along: requests among that are never answered, so a member that
+    /// can ask is better closed first, and taken out once it has.
     pub fn remove(&mut self, key: &K) {
         let Some(mut member) = self.members.remove(key) else { return };
         self.give_up(key, &mut member);
@@ -73,8 +77,11 @@ impl<K: Addr, A: Addr> Join<K, A> {
 
     /// Nothing goes to this member any more: what was held is undelivered, and nobody need wait.
     fn give_up(&mut self, key: &K, member: &mut Member<A>) {
-        for command in core::mem::take(&mut member.held) {
-            self.held_bytes = self.held_bytes.saturating_sub(weight(&command));
+        let held = core::mem::take(&mut member.held);
+        for command in &held {
+            self.held_bytes = self.held_bytes.saturating_sub(weight(command));
+        }
+        for command in self.recall(key).into_iter().chain(held) {
             if !matches!(command, Command::Close) {
                 self.refuse(key, command, Undeliverable::Unreachable);
             }
@@ -84,15 +91,29 @@ impl<K: Addr, A: Addr> Join<K, A> {
         self.ready(key, full);
     }
 
+    /// Takes back what is on its way down to one member.
+    fn recall(&mut self, key: &K) -> VecDeque<Command<A>> {
+        let mut recalled = VecDeque::new();
+        for (to, command) in core::mem::take(&mut self.down) {
+            if to == *key {
+                recalled.push_back(command);
+            } else {
+                self.down.push_back((to, command));
+            }
+        }
+        recalled
+    }
+
     fn relink(&mut self) {
         let mut all = Link::unknown();
+        let open = || self.members.iter().filter(|(_, member)| !member.closed);
         let least = |of: fn(&Link<A>) -> usize| {
-            self.members.values().map(|member| of(&member.link)).min().unwrap_or(0)
+            open().map(|(_, member)| of(&member.link)).min().unwrap_or(0)
         };
         all.unit = least(|link| link.unit);
         all.tell_max = least(|link| link.tell_max);
         all.ask_max = least(|link| link.ask_max);
-        for (key, member) in &self.members {
+        for (key, member) in open() {
             let addrs = member.link.local.iter().cloned();
             all.local.extend(addrs.map(|addr| At { key: key.clone(), addr }));
         }
@@ -128,17 +149,22 @@ impl<K: Addr, A: Addr> Join<K, A> {
             self.down.push_back((key, command));
             return;
         }
-        let weight = weight(&command);
-        if self.held_bytes.saturating_add(weight) > self.held_max {
+        if self.held_bytes.saturating_add(weight(&command)) > self.held_max {
             return self.refuse(&key, command, Undeliverable::Full);
         }
-        self.held_bytes += weight;
+        self.hold(&key, command);
+    }
+
+    /// Keeps a command until its member is ready; its destination is full until then.
+    fn hold(&mut self, key: &K, command: Command<A>) {
+        let Some(member) = self.members.get_mut(key) else { return };
+        self.held_bytes = self.held_bytes.saturating_add(weight(&command));
         let dst = command.dst().cloned();
         member.held.push_back(command);
         if let Some(dst) = dst
             && member.told.insert(dst.clone())
         {
-            self.up.push(Event::Full { scope: Scope::To(at(&key, dst)) });
+            self.up.push(Event::Full { scope: Scope::To(at(key, dst)) });
         }
     }
 
@@ -159,6 +185,10 @@ impl<K: Addr, A: Addr> Join<K, A> {
         let Some(member) = self.members.get_mut(key) else { return };
         member.full = full;
         if full {
+            // Of what was held before, the rest: sent on, it would be refused.
+            for command in self.recall(key) {
+                self.hold(key, command);
+            }
             return;
         }
         let mut told = core::mem::take(&mut member.told);
@@ -199,8 +229,9 @@ impl<K: Addr, A: Addr> Layer for Join<K, A> {
     fn handle_input(&mut self, _now: Instant, (key, event): Self::Input) {
         match event {
             Event::Link(link) => {
-                match self.members.get_mut(&key) {
+                match self.members.get_mut(&key).filter(|member| !member.closed) {
                     Some(member) => member.link = link,
+                    // Nothing follows `Closed`: where something does, it is another member's.
                     None => {
                         let (held, told, full_to) = Default::default();
                         let (full, closed) = (false, false);
@@ -222,6 +253,9 @@ impl<K: Addr, A: Addr> Layer for Join<K, A> {
                     member.closed = true;
                     self.give_up(&key, &mut member);
                     self.members.insert(key, member);
+                    if !self.closing {
+                        self.relink();
+                    }
                 }
                 self.close_when_all_did();
             }
@@ -243,6 +277,7 @@ impl<K: Addr, A: Addr> Layer for Join<K, A> {
 
     fn handle_command(&mut self, _now: Instant, command: Self::Command) {
         match command {
+            Command::Close if self.closing => {}
             Command::Close => {
                 self.closing = true;
                 for (key, member) in &mut self.members {
@@ -250,7 +285,7 @@ impl<K: Addr, A: Addr> Layer for Join<K, A> {
                         // Behind what was accepted before it.
                         self.held_bytes = self.held_bytes.saturating_add(OVERHEAD);
                         member.held.push_back(Command::Close);
-                    } else {
+                    } else if !member.closed {
                         self.down.push_back((key.clone(), Command::Close));
                     }
                 }
@@ -296,6 +331,9 @@ impl<K: Addr, A: Addr> Layer for Join<K, A> {
         sink.gauge("held_bytes", self.held_bytes as u64);
         sink.gauge("closing", u64::from(self.closing));
         self.up.stats(sink);
+        sink.state("members", &|mut hasher: &mut dyn Hasher| {
+            (&self.members, &self.down).hash(&mut hasher);
+        });
         sink.leave();
     }
 }

@@ -14,7 +14,7 @@
 //! 2. `now` is the first argument of every mutating method but `poll_*`. It never goes back.
 //! 3. `handle_timeout` early or twice does nothing. No `handle_*(now)` arms anything at or before
 //!    `now`: after it, `poll_timeout` is `None` or later (what was due before stays due until
-//!    `handle_timeout`).
+//!    `handle_timeout`, or until it is done or given up: no traffic puts it off).
 //! 4. Bytes from the network never panic and never return an error. Where they are rejected, the
 //!    state but for counters and token buckets is as before, and a counter says why.
 //! 5. The same seed and the same calls give the same outputs, on every platform.

@@ -13,6 +13,7 @@ use crate::stats::StatsSink;
 use crate::swarm::Scope;
 use crate::time::Instant;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use core::hash::{Hash, Hasher};
 
 /// What a queued message counts beyond its bytes.
 pub const OVERHEAD: usize = 128;
@@ -36,7 +37,7 @@ pub struct Outbox<A, T = Payload> {
     due: Option<Instant>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Waiting<T> {
     queue: VecDeque<T>,
     bytes: usize,
@@ -237,13 +238,22 @@ impl<A: Clone + Ord, T: Weigh> Outbox<A, T> {
         self.latest.next()
     }
 
-    /// Writes the queue's figures into the section of the layer that owns it.
-    pub fn stats(&self, sink: &mut dyn StatsSink) {
+    /// Writes the queue's figures and state into the section of the layer that owns it.
+    pub fn stats(&self, sink: &mut dyn StatsSink)
+    where
+        A: Hash,
+        T: Hash,
+    {
         sink.gauge("send_bytes", self.bytes as u64);
         sink.gauge("send_waiting_peers", self.waiting.len() as u64);
         sink.gauge("send_full", u64::from(self.told_full));
         sink.gauge("send_full_peers", self.told_full_to.len() as u64);
         sink.gauge("send_blocked", u64::from(self.blocked));
+        sink.state("send_queue", &|mut hasher: &mut dyn Hasher| {
+            (&self.queue, &self.waiting, &self.told_full_to).hash(&mut hasher);
+            // The latest time is the driver's; only what is due of it is state.
+            self.poll_timeout().hash(&mut hasher);
+        });
     }
 
     fn drained(&self) -> bool {

@@ -11,6 +11,7 @@ use crate::stats::StatsSink;
 use crate::time::Instant;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use core::fmt;
+use core::hash::{Hash, Hasher};
 
 /// Layers of one type side by side, each under a key.
 #[derive(Clone, Debug)]
@@ -122,7 +123,7 @@ impl<K: Ord + Clone, L: Layer> Default for Par<K, L> {
     }
 }
 
-impl<K: Ord + Clone + fmt::Display, L: Layer> Layer for Par<K, L> {
+impl<K: Ord + Clone + fmt::Display + Hash, L: Layer> Layer for Par<K, L> {
     type Input = (K, L::Input);
     type Transmit = (K, L::Transmit);
     type Command = (K, L::Command);
@@ -200,6 +201,9 @@ impl<K: Ord + Clone + fmt::Display, L: Layer> Layer for Par<K, L> {
         sink.enter(format_args!("par"));
         sink.counter("unknown_member", self.unknown);
         sink.gauge("members", self.members.len() as u64);
+        sink.state("turns", &|mut hasher: &mut dyn Hasher| {
+            (&self.timers, &self.transmitting, &self.reporting).hash(&mut hasher);
+        });
         for (key, member) in &self.members {
             sink.enter(format_args!("{key}"));
             member.layer.stats(sink);

@@ -12,6 +12,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::{BufMut, Bytes, BytesMut};
 use core::fmt;
+use core::hash::{Hash, Hasher};
 
 /// A message on its way down: headers in front, the application's bytes behind.
 #[derive(Clone)]
@@ -144,6 +145,16 @@ impl PartialEq for Payload {
 }
 
 impl Eq for Payload {}
+
+/// Like equality, of the bytes alone: where the head ends does not matter.
+impl Hash for Payload {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_usize(self.len());
+        for byte in self.head().iter().chain(&self.body[..]) {
+            state.write_u8(*byte);
+        }
+    }
+}
 
 impl From<Bytes> for Payload {
     fn from(body: Bytes) -> Self {

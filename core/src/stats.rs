@@ -3,7 +3,8 @@
 //! A layer writes into a [`StatsSink`]; it neither knows nor pays for what becomes of it. The
 //! counters say what happened, the gauges what is held now. With the state that a sink may ask
 //! for, gauges are the *dump* by which the law suite tells whether a rejected datagram changed
-//! anything: whatever a later call could depend on belongs into one of them.
+//! anything: whatever a later call could depend on belongs into one of them, but for token buckets,
+//! the position of a generator, the latest time, and keys, for which a public id stands.
 
 use alloc::collections::BTreeMap;
 use alloc::format;

@@ -5,8 +5,11 @@
 //! answer, an identification) and edges (full, ready, link, closed) are never dropped: the former are bounded by
 //! what was asked for, the latter cancel each other out while nobody takes them.
 //!
-//! A message is a slice of the buffer it was received in. Once [`DEEP`] of them wait here, further
-//! ones are copied out, so that small messages cannot pin large buffers.
+//! A message is a slice of the buffer it was received in. Once [`DEEP`] events wait here, further
+//! messages (requests and replies are messages too) are copied out, so that small ones cannot pin
+//! large buffers.
+//!
+//! Nothing follows `Closed`: what is pushed once it has been taken is dropped and counted.
 
 use crate::limits::Limits;
 use crate::outbox::OVERHEAD;
@@ -14,6 +17,7 @@ use crate::stats::StatsSink;
 use crate::swarm::{Event, Link, Scope};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::BytesMut;
+use core::hash::{Hash, Hasher};
 
 /// Events that may wait as slices of larger buffers.
 pub const DEEP: usize = 64;
@@ -36,7 +40,7 @@ pub struct Up<A> {
     closed_told: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 struct Path {
     unit: usize,
     tell_max: usize,
@@ -64,17 +68,20 @@ impl<A: Clone + Ord> Up<A> {
 
     /// Queues an event for above, and caches what [`Swarm`](crate::swarm::Swarm) is asked for.
     pub fn push(&mut self, event: Event<A>) {
+        if self.closed_told {
+            self.dropped = self.dropped.saturating_add(1);
+            return;
+        }
         match event {
             Event::Told(mut message) => {
                 if self.admit(message.payload.len()) {
-                    if self.events.len() >= DEEP {
-                        message.payload = BytesMut::from(&message.payload[..]);
-                    }
+                    self.unpin(&mut message.payload);
                     self.events.push_back(Event::Told(message));
                 }
             }
-            Event::Asked { token, message, deadline } => {
+            Event::Asked { token, mut message, deadline } => {
                 if self.admit(message.payload.len()) {
+                    self.unpin(&mut message.payload);
                     self.events.push_back(Event::Asked { token, message, deadline });
                 }
             }
@@ -86,7 +93,10 @@ impl<A: Clone + Ord> Up<A> {
                     self.events.push_back(notice);
                 }
             }
-            awaited @ (Event::Answered { .. } | Event::Identified { .. }) => {
+            mut awaited @ (Event::Answered { .. } | Event::Identified { .. }) => {
+                if let Event::Answered { result: Ok(payload), .. } = &mut awaited {
+                    self.unpin(payload);
+                }
                 self.bytes = self.bytes.saturating_add(weight(&awaited));
                 self.events.push_back(awaited);
             }
@@ -173,11 +183,19 @@ impl<A: Clone + Ord> Up<A> {
         self.closed
     }
 
-    /// Writes the queue's figures into the section of the layer that owns it.
-    pub fn stats(&self, sink: &mut dyn StatsSink) {
+    /// Writes the queue's figures and state into the section of the layer that owns it.
+    pub fn stats(&self, sink: &mut dyn StatsSink)
+    where
+        A: Hash,
+    {
         sink.counter("received_but_dropped", self.dropped);
         sink.gauge("receive_bytes", self.bytes as u64);
         sink.gauge("receive_events", self.events.len() as u64);
+        sink.state("receive_queue", &|mut hasher: &mut dyn Hasher| {
+            (&self.events, &self.edges, &self.full).hash(&mut hasher);
+            (&self.link, self.link_changed, &self.paths).hash(&mut hasher);
+            (self.closed, self.closed_told).hash(&mut hasher);
+        });
     }
 
     fn admit(&mut self, len: usize) -> bool {
@@ -189,6 +207,13 @@ impl<A: Clone + Ord> Up<A> {
             self.dropped = self.dropped.saturating_add(1);
         }
         fits
+    }
+
+    /// Copies a message out of the buffer that it is a slice of, where many wait already.
+    fn unpin(&self, payload: &mut BytesMut) {
+        if self.events.len() >= DEEP {
+            *payload = BytesMut::from(&payload[..]);
+        }
     }
 
     fn edge(&mut self, scope: Scope<A>, full: bool) {
@@ -236,4 +261,70 @@ fn weight<A>(event: &Event<A>) -> usize {
         | Event::Closed => 0,
     };
     payload.saturating_add(OVERHEAD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::swarm::{AskId, Message, Token};
+    use crate::time::Instant;
+    use alloc::vec::Vec;
+
+    /// Messages of every kind, each a slice of one large buffer.
+    fn slices(count: usize) -> impl Iterator<Item = Event<u8>> {
+        let mut buffer = BytesMut::zeroed(64 * 1_024);
+        let deadline = Instant::MAX;
+        (0..count).map(move |number| {
+            let payload = buffer.split_to(10);
+            let message = Message { src: 1, dst: 2, payload };
+            match number % 3 {
+                0 => Event::Told(message),
+                1 => Event::Asked { token: Token(number as u64), message, deadline },
+                _ => Event::Answered { id: AskId::new(1), result: Ok(message.payload) },
+            }
+        })
+    }
+
+    fn place(event: &Event<u8>) -> *const u8 {
+        let (Event::Told(Message { payload, .. })
+        | Event::Asked { message: Message { payload, .. }, .. }
+        | Event::Answered { result: Ok(payload), .. }) = event
+        else {
+            panic!("{event:?} is no message")
+        };
+        payload.as_ptr()
+    }
+
+    #[test]
+    fn few_messages_wait_where_they_were_received_and_more_are_copied_out() {
+        let mut up: Up<u8> = Up::new(&Limits::default());
+        let places: Vec<_> = slices(DEEP + 30)
+            .map(|event| {
+                let place = place(&event);
+                up.push(event);
+                place
+            })
+            .collect();
+        for (number, received) in places.into_iter().enumerate() {
+            let event = up.pop().expect("all of them wait");
+            assert_eq!(place(&event) == received, number < DEEP, "{number}: {event:?}");
+        }
+    }
+
+    #[test]
+    fn closed_comes_last_and_nothing_follows_it() {
+        let mut up: Up<u8> = Up::new(&Limits::default());
+        up.push(Event::Closed);
+        slices(3).for_each(|event| up.push(event));
+        let events: Vec<_> = core::iter::from_fn(|| up.pop()).collect();
+        assert_eq!(events.len(), 4);
+        assert_eq!(events.last(), Some(&Event::Closed));
+        slices(3).for_each(|event| up.push(event));
+        up.push(Event::Full { scope: Scope::All });
+        up.push(Event::Link(Link::unknown()));
+        up.push(Event::PathMtu { dst: 1, unit: 9, tell_max: 9 });
+        up.push(Event::Closed);
+        assert_eq!(up.pop(), None);
+        assert_eq!((up.dropped, up.bytes), (7, 0));
+    }
 }

@@ -2,6 +2,11 @@
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test names what it looks for")]
 
+#[path = "algebra/join.rs"]
+mod join;
+#[path = "algebra/port.rs"]
+mod port;
+
 use core::time::Duration;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
@@ -370,52 +375,30 @@ fn figures(layer: &impl Layer) -> Snapshot {
     figures
 }
 
-fn one_full_member() -> Join<u32, MemoryAddr> {
-    let mut join = Join::new(&Limits::default());
-    let link = Link { local: vec![MemoryAddr(1)], unit: 1_200, tell_max: 1_200, ask_max: 0 };
-    join.handle_input(at(1), (1, Event::Link(link)));
-    join.handle_input(at(1), (1, Event::Full { scope: Scope::All }));
-    join.handle_command(at(2), held(peer(1, 5)));
-    while join.poll_event().is_some() {}
-    join
-}
-
 #[test]
-fn a_close_comes_after_what_a_full_member_was_still_to_get() {
-    let mut join = one_full_member();
-    join.handle_command(at(3), Command::Close);
-    assert_eq!(join.poll_transmit(), None);
-    join.handle_input(at(4), (1, Event::Ready { scope: Scope::All }));
-    assert_eq!(join.poll_transmit(), Some((1, held(MemoryAddr(5)))));
-    assert_eq!(join.poll_transmit(), Some((1, Command::Close)));
-    assert_eq!(figures(&join).value("join.held_bytes"), 0);
-}
-
-#[test]
-fn a_member_that_closes_while_it_is_full_leaves_nobody_waiting() {
-    let mut join = one_full_member();
-    join.handle_input(at(3), (1, Event::Closed));
-    let events: Vec<_> = core::iter::from_fn(|| join.poll_event()).collect();
-    let (dst, reason) = (peer(1, 5), Undeliverable::Unreachable);
-    assert!(events.contains(&Event::Undelivered { dst, reason }), "{events:?}");
-    assert!(!join.is_full(&peer(1, 5)));
-}
-
-#[test]
-fn a_destination_is_ready_when_neither_it_nor_its_member_is_full() {
-    let to = || Scope::To(MemoryAddr(5));
-    for (first, last) in [(Scope::All, to()), (to(), Scope::All)] {
-        let mut join = one_full_member();
-        join.handle_input(at(3), (1, Event::Full { scope: to() }));
-        join.handle_input(at(4), (1, Event::Ready { scope: first }));
-        assert!(join.is_full(&peer(1, 5)) && join.poll_event().is_none());
-        join.handle_input(at(5), (1, Event::Ready { scope: last }));
-        assert_eq!(join.poll_event(), Some(Event::Ready { scope: Scope::To(peer(1, 5)) }));
+fn each_member_has_its_timer_and_none_waits_for_another() {
+    let mut par = Par::new();
+    for key in 0..3 {
+        par.insert(key, DatagramPort::new(&limits()));
+        par.handle_input(at(1), (key, bound(key)));
     }
-    let mut join = one_full_member();
-    join.handle_input(at(3), (1, Event::Full { scope: Scope::To(MemoryAddr(6)) }));
-    join.remove(&1);
-    assert!(!join.is_full(&peer(1, 6)), "a member that comes back starts anew");
+    for (key, nanos) in [(2, 10), (0, 20), (1, 30)] {
+        for _ in 0..9 {
+            let payload = Payload::from(vec![1; 1_100]);
+            par.handle_command(at(nanos), (key, Command::Tell { dst: PEER, payload }));
+        }
+    }
+    while par.poll_transmit().is_some() {}
+    while par.poll_event().is_some() {}
+    let mut readies = Vec::new();
+    while let Some(due) = par.poll_timeout() {
+        par.handle_timeout(due);
+        while let Some((key, event)) = par.poll_event() {
+            assert_eq!(event, Event::Ready { scope: Scope::All });
+            readies.push((due.as_nanos(), key));
+        }
+    }
+    assert_eq!(readies, [(11, 2), (21, 0), (31, 1)]);
 }
 
 /// What a test does to an outbox.

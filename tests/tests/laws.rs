@@ -2,20 +2,24 @@
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test names what it looks for")]
 
-use core::cell::Cell;
+#[path = "laws/broken.rs"]
+mod broken;
+
+use broken::Fault;
 use core::fmt;
 use std::collections::VecDeque;
 use tellask::identity::SecretKey;
+use tellask::outbox::OVERHEAD;
 use tellask::p2pke::P2pke;
 use tellask::seed::Rng;
 use tellask::stats::StatsSink;
-use tellask::swarm::{Accept, Setting};
+use tellask::swarm::{Accept, Link, Message, Scope, Setting, Undeliverable};
 use tellask::time::{Anchor, UnixTime};
 use tellask::{
     At, BytesMut, Command, Datagram, DatagramInput, DatagramPort, Event, Instant, Join, Layer,
     Limits, MemoryAddr, Node, Par, Payload, PeerAddr, Seed, Stack,
 };
-use tellask_sim::laws::{Call, CallOf, Clocked, Subject, Violation, check, pass_through};
+use tellask_sim::laws::{Call, CallOf, Clocked, Dump, Subject, Violation, check, pass_through};
 
 const SEEDS: u64 = 24;
 const STEPS: usize = 120;
@@ -43,6 +47,11 @@ fn limits() -> Limits {
     limits.half_open = 4;
     limits.dialling = 4;
     limits
+}
+
+/// The limit, and beyond it what somebody asked for: an answer to each command at the most.
+fn receive_bytes() -> u64 {
+    (limits().receive + STEPS * OVERHEAD) as u64
 }
 
 fn addr(rng: &mut Rng) -> MemoryAddr {
@@ -106,8 +115,11 @@ impl Subject for Port {
     }
 
     fn bounds(&self) -> Vec<(String, u64)> {
-        // One message above the mark, and one that is being received.
-        vec![("datagram.send_bytes".into(), 5_000), ("datagram.receive_bytes".into(), 8_000)]
+        // One message above the mark.
+        vec![
+            ("datagram.send_bytes".into(), 5_000),
+            ("datagram.receive_bytes".into(), receive_bytes()),
+        ]
     }
 }
 
@@ -210,7 +222,7 @@ impl Subject for Secure {
             ("p2pke.dialling".into(), 5),
             ("p2pke.waiting_bytes".into(), 6_000),
             ("p2pke.send_bytes".into(), 5_000),
-            ("p2pke.receive_bytes".into(), 8_000),
+            ("p2pke.receive_bytes".into(), receive_bytes()),
             ("datagram.send_bytes".into(), 5_000),
         ]
     }
@@ -225,6 +237,77 @@ impl Subject for Secure {
 #[test]
 fn p2pke_over_the_datagram_port_keeps_the_laws() {
     keeps_the_laws(&Secure);
+}
+
+/// The secure layer by itself, so that anything may be said to it from below.
+struct SecureAlone;
+
+/// What the port makes of it.
+fn from_port(input: DatagramInput<MemoryAddr>) -> Event<MemoryAddr> {
+    match input {
+        DatagramInput::Bound { local, mtu } => {
+            Event::Link(Link { local, unit: mtu, tell_max: mtu, ask_max: 0 })
+        }
+        DatagramInput::Datagram { src, dst, payload } => Event::Told(Message { src, dst, payload }),
+        DatagramInput::Unreachable { dst } => {
+            Event::Undelivered { dst, reason: Undeliverable::Unreachable }
+        }
+        DatagramInput::TooLarge { dst, limit } => {
+            Event::Undelivered { dst, reason: Undeliverable::TooLarge { limit } }
+        }
+        DatagramInput::PathMtu { dst, mtu } => Event::PathMtu { dst, unit: mtu, tell_max: mtu },
+    }
+}
+
+impl Subject for SecureAlone {
+    type Layer = P2pke<MemoryAddr>;
+
+    fn make(&self, seed: &Seed) -> P2pke<MemoryAddr> {
+        secure_layer(9, seed)
+    }
+
+    fn opening(&self, seed: &Seed) -> Vec<CallOf<P2pke<MemoryAddr>>> {
+        recorded(seed).into_iter().map(|input| Call::Input(from_port(input))).collect()
+    }
+
+    fn input(&self, rng: &mut Rng) -> Event<MemoryAddr> {
+        let dst = addr(rng);
+        let scope = if rng.chance(1, 3) { Scope::All } else { Scope::To(dst) };
+        match rng.below(60) {
+            0..6 => Event::Full { scope },
+            6..14 => Event::Ready { scope },
+            14 => {
+                let message = Message { src: dst, dst: MemoryAddr(9), payload: bytes(rng, 300) };
+                let token = tellask::swarm::Token(rng.u64());
+                Event::Asked { token, message, deadline: Instant::MAX }
+            }
+            15 => Event::Closed,
+            _ => from_port(Secure.input(rng)),
+        }
+    }
+
+    fn command(&self, rng: &mut Rng) -> Command<PeerAddr<MemoryAddr>> {
+        Secure.command(rng)
+    }
+
+    fn hostile(&self, rng: &mut Rng) -> Option<Event<MemoryAddr>> {
+        Secure.hostile(rng).map(from_port)
+    }
+
+    fn bounds(&self) -> Vec<(String, u64)> {
+        let mut bounds = Secure.bounds();
+        bounds.retain(|(name, _)| name.starts_with("p2pke."));
+        bounds
+    }
+
+    fn secrets(&self) -> Vec<Vec<u8>> {
+        Secure.secrets()
+    }
+}
+
+#[test]
+fn p2pke_by_itself_keeps_the_laws_whatever_comes_from_below() {
+    keeps_the_laws(&SecureAlone);
 }
 
 struct Boxed;
@@ -263,46 +346,6 @@ impl fmt::Debug for BoxedLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("BoxedLayer")
     }
-}
-
-/// Passes every call of a layer on to `$inner`.
-macro_rules! passes_on {
-    (@item input $inner:ident) => {
-        fn handle_input(&mut self, now: Instant, input: Self::Input) {
-            self.$inner.handle_input(now, input);
-        }
-    };
-    (@item command $inner:ident) => {
-        fn handle_command(&mut self, now: Instant, command: Self::Command) {
-            self.$inner.handle_command(now, command);
-        }
-    };
-    (@item timeout $inner:ident) => {
-        fn handle_timeout(&mut self, now: Instant) {
-            self.$inner.handle_timeout(now);
-        }
-    };
-    (@item transmit $inner:ident) => {
-        fn poll_transmit(&mut self) -> Option<Self::Transmit> {
-            self.$inner.poll_transmit()
-        }
-    };
-    (@item event $inner:ident) => {
-        fn poll_event(&mut self) -> Option<Self::Event> {
-            self.$inner.poll_event()
-        }
-    };
-    (@item due $inner:ident) => {
-        fn poll_timeout(&self) -> Option<Instant> {
-            self.$inner.poll_timeout()
-        }
-    };
-    (@item stats $inner:ident) => {
-        fn stats(&self, sink: &mut dyn StatsSink) {
-            self.$inner.stats(sink);
-        }
-    };
-    ($inner:ident: $($item:ident)*) => { $(passes_on!(@item $item $inner);)* };
 }
 
 impl Layer for BoxedLayer {
@@ -345,6 +388,47 @@ fn a_boxed_stack_keeps_the_laws() {
     keeps_the_laws(&Boxed);
 }
 
+/// Two datagram ports side by side.
+struct SideBySide;
+
+impl Subject for SideBySide {
+    type Layer = Par<u32, DatagramPort<MemoryAddr>>;
+
+    fn make(&self, _seed: &Seed) -> Self::Layer {
+        let mut par = Par::new();
+        for key in 0..2 {
+            par.insert(key, DatagramPort::new(&limits()));
+        }
+        par
+    }
+
+    fn input(&self, rng: &mut Rng) -> (u32, DatagramInput<MemoryAddr>) {
+        (rng.below(2) as u32, datagram(rng))
+    }
+
+    fn command(&self, rng: &mut Rng) -> (u32, Command<MemoryAddr>) {
+        (rng.below(2) as u32, Port.command(rng))
+    }
+
+    fn hostile(&self, rng: &mut Rng) -> Option<(u32, DatagramInput<MemoryAddr>)> {
+        // For a member that there is not.
+        Some((2, datagram(rng)))
+    }
+
+    fn bounds(&self) -> Vec<(String, u64)> {
+        let of_each = |key| {
+            let bounds = Port.bounds().into_iter();
+            bounds.map(move |(name, most)| (format!("par.{key}.{name}"), most))
+        };
+        (0..2).flat_map(of_each).collect()
+    }
+}
+
+#[test]
+fn layers_side_by_side_keep_the_laws() {
+    keeps_the_laws(&SideBySide);
+}
+
 /// Two datagram ports side by side, joined to one swarm.
 struct Joined;
 
@@ -353,12 +437,8 @@ type JoinedStack = Stack<Par<u32, DatagramPort<MemoryAddr>>, Join<u32, MemoryAdd
 impl Subject for Joined {
     type Layer = JoinedStack;
 
-    fn make(&self, _seed: &Seed) -> JoinedStack {
-        let mut par = Par::new();
-        for key in 0..2 {
-            par.insert(key, DatagramPort::new(&limits()));
-        }
-        Stack::new(par, Join::new(&limits()))
+    fn make(&self, seed: &Seed) -> JoinedStack {
+        Stack::new(SideBySide.make(seed), Join::new(&limits()))
     }
 
     fn opening(&self, _seed: &Seed) -> Vec<CallOf<JoinedStack>> {
@@ -375,12 +455,12 @@ impl Subject for Joined {
     }
 
     fn bounds(&self) -> Vec<(String, u64)> {
-        vec![("join.held_bytes".into(), 4_000), ("join.receive_bytes".into(), 8_000)]
+        vec![("join.held_bytes".into(), 4_000), ("join.receive_bytes".into(), receive_bytes())]
     }
 }
 
 #[test]
-fn layers_side_by_side_and_joined_keep_the_laws() {
+fn layers_that_are_joined_keep_the_laws() {
     keeps_the_laws(&Joined);
 }
 
@@ -406,174 +486,30 @@ fn a_stack_and_a_node_never_let_time_go_back() {
     assert_eq!(bare.went_back(), 1);
 }
 
-/// How a layer is broken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
-    /// A poll for events brings a transmit about.
-    PollsWork,
-    /// A timer is armed for now.
-    ArmsNow,
-    /// An early time-out does something.
-    EarlyTimeout,
-    /// Some bytes make it panic.
-    Panics,
-    /// What it rejects changes it.
-    RejectsWithEffect,
-    /// What it rejects is not counted.
-    RejectsInSilence,
-    /// It draws from somewhere else than its seed.
-    Ambient,
-    /// A queue without a bound.
-    Unbounded,
-    /// One call brings out a thousand things.
-    Avalanche,
-    /// It prints its key.
-    Indiscreet,
-}
-
-/// A datagram port that is broken in one way.
-struct Broken {
-    inner: DatagramPort<MemoryAddr>,
-    fault: Fault,
-    extra: VecDeque<Datagram<MemoryAddr>>,
-    armed: Option<Instant>,
-    hoard: u64,
-    secret: [u8; 8],
-    rejected: u64,
-}
-
-impl fmt::Debug for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let secret = if self.fault == Fault::Indiscreet { &self.secret[..] } else { &[] };
-        f.debug_struct("Broken").field("inner", &self.inner).field("secret", &secret).finish()
-    }
-}
-
-/// The first byte of what a broken port must reject.
-const HOSTILE: u8 = 0xff;
-
-thread_local! {
-    static AMBIENT: Cell<u32> = const { Cell::new(0) };
-}
-
-impl Broken {
-    fn spout(&mut self, number: u32) {
-        let payload = Payload::from("extra");
-        self.extra.push_back(Datagram { src: None, dst: MemoryAddr(number), payload });
-    }
-}
-
-impl Layer for Broken {
-    type Input = DatagramInput<MemoryAddr>;
-    type Transmit = Datagram<MemoryAddr>;
-    type Command = Command<MemoryAddr>;
-    type Event = Event<MemoryAddr>;
-
-    fn handle_input(&mut self, now: Instant, input: Self::Input) {
-        if let DatagramInput::Datagram { payload, .. } = &input
-            && payload.first() == Some(&HOSTILE)
-        {
-            match self.fault {
-                Fault::Panics => panic!("as the fault wants it"),
-                Fault::RejectsWithEffect => self.hoard += 1,
-                _ => {}
-            }
-            self.rejected += u64::from(self.fault != Fault::RejectsInSilence);
-            return;
-        }
-        match self.fault {
-            Fault::ArmsNow => self.armed = Some(now),
-            Fault::Ambient => {
-                let number = AMBIENT.get();
-                AMBIENT.set(number + 1);
-                self.spout(number);
-            }
-            Fault::Unbounded => self.hoard += 100,
-            Fault::Avalanche => (0..1_000).for_each(|number| self.spout(number)),
-            _ => {}
-        }
-        self.inner.handle_input(now, input);
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        self.armed = None;
-        if self.fault == Fault::EarlyTimeout {
-            self.hoard += 1;
-        }
-        self.inner.handle_timeout(now);
-    }
-
-    fn poll_event(&mut self) -> Option<Self::Event> {
-        let event = self.inner.poll_event();
-        if self.fault == Fault::PollsWork && event.is_some() {
-            self.spout(1);
-        }
-        event
-    }
-
-    fn poll_transmit(&mut self) -> Option<Self::Transmit> {
-        self.extra.pop_front().or_else(|| self.inner.poll_transmit())
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        tellask::layer::earliest(self.armed, self.inner.poll_timeout())
-    }
-
-    fn stats(&self, sink: &mut dyn StatsSink) {
-        self.inner.stats(sink);
-        sink.counter("rejected", self.rejected);
-        sink.gauge("hoard", self.hoard);
-    }
-
-    passes_on!(inner: command);
-}
-
-impl Subject for Fault {
-    type Layer = Broken;
-
-    fn make(&self, seed: &Seed) -> Broken {
-        let secret = seed.rng("secret").bytes();
-        let inner = DatagramPort::new(&limits());
-        let (extra, armed) = (VecDeque::new(), None);
-        Broken { inner, fault: *self, extra, armed, hoard: 0, secret, rejected: 0 }
-    }
-
-    fn input(&self, rng: &mut Rng) -> DatagramInput<MemoryAddr> {
-        Port.input(rng)
-    }
-
-    fn command(&self, rng: &mut Rng) -> Command<MemoryAddr> {
-        Port.command(rng)
-    }
-
-    fn hostile(&self, rng: &mut Rng) -> Option<DatagramInput<MemoryAddr>> {
-        let payload = BytesMut::from(&[HOSTILE, 1, 2][..]);
-        Some(DatagramInput::Datagram { src: addr(rng), dst: MemoryAddr(9), payload })
-    }
-
-    fn bounds(&self) -> Vec<(String, u64)> {
-        vec![("hoard".into(), if *self == Self::Unbounded { 500 } else { u64::MAX })]
-    }
-
-    fn secrets(&self) -> Vec<Vec<u8>> {
-        let secret = |seed| Seed::from_u64(seed).rng("secret").bytes::<8>().to_vec();
-        (0..SEEDS).map(secret).collect()
-    }
-}
-
 #[test]
 fn each_law_that_is_broken_is_named() {
     let silent = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let found: Vec<_> = [
         (Fault::PollsWork, 1),
+        (Fault::EmptyPolls, 1),
         (Fault::ArmsNow, 3),
         (Fault::EarlyTimeout, 3),
+        (Fault::EarlyRearms, 3),
+        (Fault::InputPutsOff, 3),
+        (Fault::CommandPutsOff, 3),
+        (Fault::AllPutsOff, 3),
         (Fault::Panics, 4),
+        (Fault::PanicsUnpolled, 4),
         (Fault::RejectsWithEffect, 4),
+        (Fault::RejectsIntoUp, 4),
+        (Fault::RejectsIntoOutbox, 4),
+        (Fault::RejectsAndRearms, 4),
+        (Fault::AnswersRejected, 4),
         (Fault::RejectsInSilence, 4),
         (Fault::Ambient, 5),
         (Fault::Unbounded, 6),
+        (Fault::UnboundedUntilPolled, 6),
         (Fault::Avalanche, 7),
         (Fault::Indiscreet, 8),
     ]
@@ -585,6 +521,47 @@ fn each_law_that_is_broken_is_named() {
         let violation = violation.unwrap_or_else(|| panic!("{fault:?} was not noticed"));
         assert_eq!(violation.law, law, "{fault:?}: {violation}");
     }
+}
+
+/// Makes a call, takes what comes of it, and names what it changed in the dump.
+fn changed<L: Layer>(layer: &mut L, call: impl FnOnce(&mut L)) -> Vec<String> {
+    let before = Dump::of(layer);
+    call(layer);
+    while layer.poll_transmit().is_some() || layer.poll_event().is_some() {}
+    let after = Dump::of(layer);
+    before.difference(&after).into_iter().map(String::from).collect()
+}
+
+#[test]
+fn the_dump_shows_what_no_gauge_counts() {
+    let now = Instant::from_nanos(1);
+    let mut join: Join<u32, MemoryAddr> = Join::new(&limits());
+    let link = from_port(bound());
+    join.handle_input(now, (1, link.clone()));
+    join.handle_input(now, (2, link));
+    while join.poll_event().is_some() {}
+    let to = |number| Scope::To(MemoryAddr(number));
+    for (event, shown) in [
+        (Event::Full { scope: Scope::All }, &["join.members"][..]),
+        (Event::Full { scope: to(1) }, &["join.members", "join.receive_queue"][..]),
+        (Event::PathMtu { dst: MemoryAddr(1), unit: 9, tell_max: 9 }, &["join.receive_queue"][..]),
+        (Event::Closed, &["join.members", "join.receive_queue"][..]),
+    ] {
+        let name = format!("{event:?}");
+        assert_eq!(changed(&mut join, |join| join.handle_input(now, (1, event))), shown, "{name}");
+    }
+    let mut secure = secure_layer(9, &Seed::from_u64(1));
+    for setting in
+        [Setting::Clock(Anchor::default()), Setting::Accept([peer(1).id].into_iter().collect())]
+    {
+        let set = |secure: &mut P2pke<_>| secure.handle_command(now, Command::Set(setting));
+        assert_eq!(changed(&mut secure, set), ["p2pke.channels"]);
+    }
+    let full = |secure: &mut P2pke<_>| secure.handle_input(now, Event::Full { scope: to(1) });
+    assert_eq!(changed(&mut secure, full), ["p2pke.send_queue", "p2pke.send_waiting_peers"]);
+    let mut port: DatagramPort<MemoryAddr> = DatagramPort::new(&limits());
+    let bound = |port: &mut DatagramPort<_>| port.handle_input(now, bound());
+    assert_eq!(changed(&mut port, bound), ["datagram.receive_queue"]);
 }
 
 /// Passes everything on, but for what it forgets.

@@ -313,10 +313,11 @@ impl Channel {
         }
         self.candidates.dump(hasher);
         let slots = (self.current.is_some(), self.proven.is_some(), self.dial.is_some());
-        (slots, self.superseded.is_some()).hash(&mut hasher);
+        let previous = self.previous.each_ref().map(Option::is_some);
+        (slots, previous, self.superseded.is_some()).hash(&mut hasher);
         (self.expects, self.peer, self.up, self.latest).hash(&mut hasher);
         (self.heard, self.used, self.rest_at, self.deadline).hash(&mut hasher);
-        (&self.outbox, self.events.len()).hash(&mut hasher);
+        (&self.outbox, &self.events).hash(&mut hasher);
     }
 
     fn on_data(

@@ -10,6 +10,10 @@
 //! Maps: nothing; it is a leaf. Wire format: none of its own. Timers: none but the ready edge.
 //! Bounds: what waits for the driver stands in an [`Outbox`], what waits for the application in an
 //! [`Up`]; both within [`Limits`]. It refuses asks and identification: a datagram proves nothing.
+//!
+//! Where the node has several addresses, a reply leaves from the one that the peer last wrote to, as far as
+//! a datagram's source can be believed. Whoever forges it makes replies leave from another of the node's
+//! addresses, until the peer writes again and no longer.
 
 use crate::addr::Addr;
 use crate::layer::Layer;
@@ -24,6 +28,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use bytes::BytesMut;
 use core::hash::{Hash, Hasher};
+use core::ops::Bound;
 
 /// A datagram on its way out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,8 +100,10 @@ impl<S: core::fmt::Debug> core::fmt::Debug for DatagramInput<S> {
 pub struct DatagramPort<S> {
     up: Up<S>,
     out: Outbox<S>,
-    // Where a reply must leave from: only kept where the node has several addresses.
+    // Where a reply must leave from, if not from the first of the node's addresses.
     homes: BTreeMap<S, S>,
+    // The peer whose home was forgotten last to make room: the next in order is the next to go.
+    forgotten: Option<S>,
     closing: bool,
     counters: Counters,
 }
@@ -113,7 +120,9 @@ struct Counters {
     received_after_close: u64,
 }
 
-/// Peers for which the address that they last wrote to is remembered, where a node has several.
+/// Peers for which the address that they last wrote to is remembered, where it is not the node's
+/// first. A new one takes the place of another, each in its turn: whoever is pushed out by forged
+/// sources is back with the next datagram.
 const HOMES: usize = 1_024;
 
 impl<S: Addr> DatagramPort<S> {
@@ -124,6 +133,7 @@ impl<S: Addr> DatagramPort<S> {
             up: Up::new(limits),
             out: Outbox::new(limits.send_per_peer, limits.send),
             homes: BTreeMap::new(),
+            forgotten: None,
             closing: false,
             counters: Counters::default(),
         }
@@ -138,6 +148,8 @@ impl<S: Addr> DatagramPort<S> {
         self.counters.received_bytes += payload.len() as u64;
         if self.up.link().local.first() != Some(&dst) {
             self.remember_home(&src, &dst);
+        } else if !self.homes.is_empty() {
+            self.homes.remove(&src);
         }
         self.up.push(Event::Told(Message { src, dst, payload }));
     }
@@ -147,7 +159,16 @@ impl<S: Addr> DatagramPort<S> {
             return;
         }
         if self.homes.len() >= HOMES && !self.homes.contains_key(peer) {
-            self.homes.pop_first();
+            let after = (
+                self.forgotten.as_ref().map_or(Bound::Unbounded, Bound::Excluded),
+                Bound::Unbounded,
+            );
+            let mut next = self.homes.range::<S, _>(after).map(|(peer, _)| peer);
+            let victim = next.next().or_else(|| self.homes.keys().next()).cloned();
+            if let Some(victim) = &victim {
+                self.homes.remove(victim);
+            }
+            self.forgotten = victim;
         }
         self.homes.insert(peer.clone(), home.clone());
     }
@@ -274,7 +295,9 @@ impl<S: Addr> Layer for DatagramPort<S> {
         self.out.stats(sink);
         sink.gauge("homes", self.homes.len() as u64);
         sink.gauge("closing", u64::from(self.closing));
-        sink.state("homes", &|mut hasher: &mut dyn Hasher| self.homes.hash(&mut hasher));
+        sink.state("homes", &|mut hasher: &mut dyn Hasher| {
+            (&self.homes, &self.forgotten).hash(&mut hasher);
+        });
         sink.leave();
     }
 }

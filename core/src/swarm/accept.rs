@@ -4,7 +4,7 @@ use crate::identity::PeerId;
 use alloc::collections::BTreeSet;
 
 /// The keys that a secure swarm talks to, in either direction.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Accept {
     /// Whoever proves a key.
     #[default]

@@ -7,7 +7,7 @@ use crate::payload::Payload;
 use crate::time::{Anchor, Instant};
 
 /// What the application, or the layer above, wants of a swarm.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Command<A> {
     /// Send a message, fire and forget.
     Tell {
@@ -96,7 +96,7 @@ impl AskId {
 }
 
 /// A setting that is changed while the swarm runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Setting {
     /// The wall clock was set: dates are told from this anchor on.

@@ -5,7 +5,7 @@ use core::error::Error;
 use core::fmt;
 
 /// Why a message was not accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TellError {
     /// The caller's doing: the message is larger than the swarm takes towards this peer.
@@ -36,7 +36,7 @@ impl fmt::Display for TellError {
 impl Error for TellError {}
 
 /// Why a message that had been accepted is not delivered, or a command is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Undeliverable {
     /// Ours: a queue was full although the caller had been told so.
@@ -84,7 +84,7 @@ impl fmt::Display for Undeliverable {
 impl Error for Undeliverable {}
 
 /// Why nobody was identified.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IdentifyError {
     /// As for a message that is not delivered.
@@ -108,7 +108,7 @@ impl fmt::Display for IdentifyError {
 impl Error for IdentifyError {}
 
 /// What an application answers instead of a reply: a code of its own and a few bytes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Refusal {
     /// What went wrong, in the application's numbering.
     pub code: u32,
@@ -117,7 +117,7 @@ pub struct Refusal {
 }
 
 /// Why a request has no reply.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AskError {
     /// The peer's application refused.
@@ -187,7 +187,7 @@ impl fmt::Display for AskError {
 impl Error for AskError {}
 
 /// Why a peer that was up is down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DownReason {
     /// The peer's or the path's: a new handshake got no answer.

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use core::fmt;
 
 /// What a swarm tells the application, or the layer above.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event<A> {
     /// This node's addresses and limits, when they become known and whenever they change.
     Link(Link<A>),
@@ -90,7 +90,7 @@ pub enum Event<A> {
 }
 
 /// This node's addresses, and the limits that hold towards everybody. Sizes are in bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Link<A> {
     /// This node's own addresses.
     pub local: Vec<A>,
@@ -126,7 +126,7 @@ impl<A> Link<A> {
 
 /// A message that arrived: within a stack as `BytesMut`, to be opened in place; for applications as
 /// [`Bytes`], to be shared.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Message<A, P = BytesMut> {
     /// Who sent it; in a secure swarm with the id of the key that was proven.
     pub src: A,

@@ -9,10 +9,10 @@
 //! |---|---|
 //! | 1 | the same calls, polled in another order, give the same on either side; polling nothing changes nothing |
 //! | 2 | what a [`Stack`](tellask::Stack) or a [`Node`](tellask::Node) hands on never goes back: put a [`Clocked`] in it |
-//! | 3 | an early or repeated time-out changes nothing; nothing is armed at or before now |
-//! | 4 | no panic; a hostile input leaves the [`Dump`] as it was, brings out nothing, and a counter rises |
+//! | 3 | an early or repeated time-out changes nothing; nothing is armed at or before now; no row of calls puts off each what is due |
+//! | 4 | no panic; a hostile input leaves the [`Dump`] and the timer as they were, brings out nothing, and a counter rises |
 //! | 5 | the same seed and calls, twice, give the same outputs and dumps |
-//! | 6 | the gauges that the subject bounds are never above |
+//! | 6 | the gauges that the subject bounds are never above, whether everything is polled or hardly anything |
 //! | 7 | what one call brings out is bounded |
 //! | 8 | no secret is in the debug output of the layer, its transmits and its events |
 //!
@@ -133,7 +133,13 @@ pub fn check<S: Subject>(subject: &S, seed: u64, steps: usize) -> Result<(), Vio
         run.compare(Run::polled(subject, seed, &calls, false), 5, seed)?;
         run.compare(Run::polled(subject, seed, &calls, true), 1, seed)?;
     }
-    run::watch(subject, seed, &calls)
+    run::watch(subject, seed, &calls)?;
+    run::lazy(subject, seed, &calls)?;
+    // Both sides by themselves, too: what one of them puts off, the other may leave due.
+    run::put_off(subject, seed, &calls, |call| matches!(call, Call::Input(_) | Call::Hostile(_)))?;
+    run::put_off(subject, seed, &calls, |call| matches!(call, Call::Command(_)))?;
+    let either = |call: &CallOf<S::Layer>| !matches!(call, Call::Wait(_) | Call::Timeout);
+    run::put_off(subject, seed, &calls, either)
 }
 
 fn script<S: Subject>(subject: &S, seed: u64, steps: usize) -> Vec<CallOf<S::Layer>> {

@@ -17,7 +17,15 @@ struct Step {
     transmits: Vec<String>,
     events: Vec<String>,
     dump: Dump,
+    due: Option<Instant>,
 }
+
+/// So many calls in a row that each find a timer due and leave it later: it is put off for ever.
+const PUT_OFF: u32 = 12;
+/// Meanwhile polled every so many calls only, so that queues fill up and drain.
+const BURST: usize = 24;
+/// Where hardly anybody polls, every so many calls one output of either side is taken.
+const LAZY: usize = 7;
 
 /// A run in progress, with everything watched.
 struct Watch<'a, S: Subject> {
@@ -58,15 +66,89 @@ impl Run {
         let Some(step) = pairs.into_iter().position(|(a, b)| a != b) else { return Ok(()) };
         let (a, b) = (&self.steps[step], &other.steps[step]);
         let what = format!(
-            "two runs of the same calls differ: {:?} and {:?}, {:?} and {:?}, state in {:?}",
+            "two runs of the same calls differ: {:?} and {:?}, {:?} and {:?}, due {:?} and {:?}, state in {:?}",
             a.transmits,
             b.transmits,
             a.events,
             b.events,
+            a.due,
+            b.due,
             a.dump.difference(&b.dump),
         );
         Err(Violation { law, seed, step, what })
     }
+}
+
+/// Runs the calls of one kind where each comes when a timer is due, and before its time-out is handled:
+/// a timer that every such call puts off is never handled under steady traffic (law 3).
+///
+/// A single call may do what was due, or end what it was for, so that the next timer is a later one:
+/// only a row of them tells.
+pub(super) fn put_off<S: Subject>(
+    subject: &S,
+    seed: u64,
+    calls: &[CallOf<S::Layer>],
+    of_kind: fn(&CallOf<S::Layer>) -> bool,
+) -> Result<(), Violation> {
+    let run = || {
+        let mut layer = subject.make(&Seed::from_u64(seed));
+        let opening = subject.opening(&Seed::from_u64(seed)).len();
+        let (mut now, mut row) = (Instant::ZERO, 0);
+        for (step, call) in calls.iter().enumerate() {
+            if step >= opening && !of_kind(call) {
+                continue;
+            }
+            let due = layer.poll_timeout();
+            now = due.map_or(now, |due| now.max(due));
+            perform(&mut layer, &mut now, call);
+            if step % BURST == 0 {
+                drain(&mut layer);
+            }
+            row = match (due, layer.poll_timeout()) {
+                (Some(_), Some(later)) if later > now => row + 1,
+                _ => 0,
+            };
+            if row >= PUT_OFF {
+                let what = format!("each of {row} calls found a timer due and left it later");
+                return Err(Violation { law: 3, seed, step, what });
+            }
+            if row == 0 {
+                layer.handle_timeout(now);
+            }
+        }
+        Ok(())
+    };
+    guarded(seed, run)
+}
+
+/// Runs the script where hardly anybody polls: what piles up stays within its bounds (law 6).
+pub(super) fn lazy<S: Subject>(
+    subject: &S,
+    seed: u64,
+    calls: &[CallOf<S::Layer>],
+) -> Result<(), Violation> {
+    let run = || {
+        let mut watch = Watch::new(subject, seed);
+        for (step, call) in calls.iter().enumerate() {
+            watch.step = step;
+            perform(&mut watch.layer, &mut watch.now, call);
+            watch.held(&Dump::of(&watch.layer))?;
+            if step % LAZY == 0 {
+                watch.layer.poll_transmit();
+                watch.layer.poll_event();
+            }
+        }
+        Ok(())
+    };
+    guarded(seed, run)
+}
+
+/// A panic that single calls do not show, with everything polled in between, is one all the same.
+fn guarded(seed: u64, run: impl FnOnce() -> Result<(), Violation>) -> Result<(), Violation> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+        let what = "panicked where not everything is polled at once".into();
+        Err(Violation { law: 4, seed, step: 0, what })
+    })
 }
 
 /// Runs the script and checks at each call the laws that a single call can break.
@@ -75,15 +157,7 @@ pub(super) fn watch<S: Subject>(
     seed: u64,
     calls: &[CallOf<S::Layer>],
 ) -> Result<(), Violation> {
-    let mut watch = Watch {
-        subject,
-        seed,
-        step: 0,
-        now: Instant::ZERO,
-        layer: subject.make(&Seed::from_u64(seed)),
-        bounds: subject.bounds(),
-        forbidden: subject.secrets().iter().flat_map(|secret| spellings(secret)).collect(),
-    };
+    let mut watch = Watch::new(subject, seed);
     for (step, call) in calls.iter().enumerate() {
         watch.step = step;
         watch.call(call)?;
@@ -113,7 +187,7 @@ fn drain<L: Layer<Transmit: Debug, Event: Debug>>(layer: &mut L) -> Step {
     while let Some(event) = layer.poll_event() {
         events.push(format!("{event:?}"));
     }
-    Step { transmits, events, dump: Dump::of(layer) }
+    Step { transmits, events, dump: Dump::of(layer), due: layer.poll_timeout() }
 }
 
 /// Events first, one of each in turn, and questions that change nothing in between.
@@ -135,10 +209,25 @@ fn drain_in_turns<L: Layer<Transmit: Debug, Event: Debug>>(layer: &mut L) -> Ste
         transmits.extend(layer.poll_transmit().map(|late| format!("late {late:?}")));
         events.extend(layer.poll_event().map(|late| format!("late {late:?}")));
     }
-    Step { transmits, events, dump: Dump::of(layer) }
+    Step { transmits, events, dump: Dump::of(layer), due: layer.poll_timeout() }
 }
 
-impl<S: Subject> Watch<'_, S> {
+impl<'a, S: Subject> Watch<'a, S> {
+    fn new(subject: &'a S, seed: u64) -> Self {
+        let mut layer = subject.make(&Seed::from_u64(seed));
+        // What it has to say of itself is not the first call's doing.
+        drain(&mut layer);
+        Self {
+            subject,
+            seed,
+            step: 0,
+            now: Instant::ZERO,
+            layer,
+            bounds: subject.bounds(),
+            forbidden: subject.secrets().iter().flat_map(|secret| spellings(secret)).collect(),
+        }
+    }
+
     fn broken(&self, law: u8, what: String) -> Violation {
         Violation { law, seed: self.seed, step: self.step, what }
     }
@@ -157,10 +246,10 @@ impl<S: Subject> Watch<'_, S> {
         self.armed_later(call, due_before)?;
         if let Call::Hostile(input) = call {
             let input = format!("{input:?}");
-            self.rejected(&input, &before, &counters, &after)?;
+            self.rejected(&input, &before, due_before, &counters, &after)?;
         }
         if matches!(call, Call::Timeout) && due_before.is_none_or(|due| due > self.now) {
-            self.nothing(3, "an early time-out", &before, &after)?;
+            self.nothing(3, "an early time-out", &before, due_before, &after)?;
         }
         self.bounded(&after)?;
         self.discreet(&after)?;
@@ -191,7 +280,7 @@ impl<S: Subject> Watch<'_, S> {
         }
         self.layer.handle_timeout(self.now);
         let again = drain(&mut self.layer);
-        self.nothing(3, "a repeated time-out", &after.dump, &again)
+        self.nothing(3, "a repeated time-out", &after.dump, after.due, &again)
     }
 
     /// Law 4: a rejection changes nothing, brings nothing out, and is counted.
@@ -199,10 +288,11 @@ impl<S: Subject> Watch<'_, S> {
         &self,
         input: &str,
         before: &Dump,
+        due_before: Option<Instant>,
         counters: &Counters,
         after: &Step,
     ) -> Result<(), Violation> {
-        self.nothing(4, &format!("the hostile input {input}"), before, after)?;
+        self.nothing(4, &format!("the hostile input {input}"), before, due_before, after)?;
         let (_, counted) = Dump::with_counters(&self.layer);
         if counted.iter().any(|(name, value)| counters.get(name) < Some(value)) {
             return Ok(());
@@ -210,7 +300,20 @@ impl<S: Subject> Watch<'_, S> {
         Err(self.broken(4, format!("no counter tells of the rejected {input}")))
     }
 
-    fn nothing(&self, law: u8, what: &str, before: &Dump, after: &Step) -> Result<(), Violation> {
+    fn nothing(
+        &self,
+        law: u8,
+        what: &str,
+        before: &Dump,
+        due_before: Option<Instant>,
+        after: &Step,
+    ) -> Result<(), Violation> {
+        if after.due != due_before {
+            let due = after.due;
+            return Err(
+                self.broken(law, format!("{what} moved a timer, {due_before:?} to {due:?}"))
+            );
+        }
         if !after.transmits.is_empty() || !after.events.is_empty() {
             let (transmits, events) = (&after.transmits, &after.events);
             return Err(
@@ -226,15 +329,21 @@ impl<S: Subject> Watch<'_, S> {
 
     /// Laws 6 and 7.
     fn bounded(&self, after: &Step) -> Result<(), Violation> {
-        for (name, most) in &self.bounds {
-            let value = after.dump.gauge(name);
-            if value > *most {
-                return Err(self.broken(6, format!("{name} is {value}, above {most}")));
-            }
-        }
+        self.held(&after.dump)?;
         let outputs = after.transmits.len() + after.events.len();
         if outputs > self.subject.outputs_per_call() {
             return Err(self.broken(7, format!("one call brought out {outputs} things")));
+        }
+        Ok(())
+    }
+
+    /// Law 6.
+    fn held(&self, dump: &Dump) -> Result<(), Violation> {
+        for (name, most) in &self.bounds {
+            let value = dump.gauge(name);
+            if value > *most {
+                return Err(self.broken(6, format!("{name} is {value}, above {most}")));
+            }
         }
         Ok(())
     }

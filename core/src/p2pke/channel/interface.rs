@@ -113,7 +113,7 @@ impl Reason {
 }
 
 /// What happened to the channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ChannelEvent {
     /// The peer has proven this key; messages may come. Once, until `Down`.
@@ -136,7 +136,7 @@ pub enum ChannelEvent {
 }
 
 /// Why a peer is down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DownReason {
     /// The session came to its end, unused.
@@ -147,7 +147,7 @@ pub enum DownReason {
 
 /// Why a handshake failed. All but `TimedOut` can be forged by whoever saw our hello, so they are
 /// told only when the time is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Failure {
     /// No answer that counts.

@@ -10,7 +10,7 @@ use crate::seed::Rng;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct HalfOpen {
     places: Vec<Place>,
     networks: BTreeMap<u128, usize>,
@@ -18,7 +18,7 @@ pub(super) struct HalfOpen {
     max_per_network: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Place {
     slot: Slot,
     network: Option<u128>,

@@ -264,22 +264,23 @@ impl<A: Addr + Source> Layer for P2pke<A> {
 
 impl<A: Addr + Source> P2pke<A> {
     /// All that a later call could depend on, but for the keys, which the sessions' ids stand for,
-    /// and the buckets.
+    /// the buckets and the generators.
     fn dump(&self, mut hasher: &mut dyn Hasher) {
+        self.table.dump(hasher);
         for (slot, addr, peer) in self.table.iter() {
             (slot, addr, peer.id, peer.standing, peer.armed).hash(&mut hasher);
             peer.channel.dump(hasher);
             if let Some(waiting) = &peer.waiting {
-                (waiting.messages.len(), waiting.bytes, waiting.identify).hash(&mut hasher);
+                (&waiting.messages, waiting.bytes, waiting.identify).hash(&mut hasher);
                 waiting.told_full.hash(&mut hasher);
             }
         }
-        self.timers.hash(&mut hasher);
-        self.stalled.hash(&mut hasher);
+        (&self.timers, &self.stalled, &self.half_open).hash(&mut hasher);
+        (self.local.clock, &self.local.gate.accept).hash(&mut hasher);
         for (key, floor) in self.local.gate.floors.iter() {
             (key, floor).hash(&mut hasher);
         }
-        (self.closing, self.control.len()).hash(&mut hasher);
+        (self.closing, &self.control).hash(&mut hasher);
     }
 }
 

@@ -130,6 +130,14 @@ impl<A: Hash + Eq + Clone, V> Table<A, V> {
         })
     }
 
+    /// Feeds how the entries are linked, but not the entries.
+    pub(super) fn dump(&self, mut hasher: &mut dyn Hasher) {
+        self.free.hash(&mut hasher);
+        for entry in &self.entries {
+            entry.as_ref().map(|entry| entry.next).hash(&mut hasher);
+        }
+    }
+
     fn entry(&self, slot: Slot) -> Option<&Entry<A, V>> {
         self.entries.get(slot as usize)?.as_deref()
     }
