@@ -1,10 +1,12 @@
 //! A channel's life: handshake, data, renewal, end.
 
 use super::seal_log::Watch;
-use super::{Node, START, established, handshake, ms, one, secs};
+use super::{Node, START, digest_of, established, handshake, ms, one, secs};
+use crate::identity::SecretKey;
+use crate::p2pke::Tai64n;
 use crate::p2pke::channel::{ChannelEvent, DownReason, Failure, Reason};
-use crate::p2pke::session::{FIRST_DATA, SealError};
-use crate::time::Instant;
+use crate::p2pke::session::{FIRST_DATA, Initiation, SealError};
+use crate::time::{Instant, UnixTime};
 use std::vec::Vec;
 
 #[test]
@@ -134,7 +136,7 @@ fn of_two_hellos_that_cross_the_lower_id_wins_on_both_sides() {
         let _watch = Watch::start();
         let (from_a, from_b) = (one(a.open(START)), one(b.open(START)));
         let t1 = START + ms(1);
-        let low_is_a = super::digest_of(&from_a) < super::digest_of(&from_b);
+        let low_is_a = digest_of(&from_a) < digest_of(&from_b);
         let (low, high, low_hello, high_hello) = if low_is_a {
             (&mut a, &mut b, from_a, from_b)
         } else {
@@ -151,6 +153,32 @@ fn of_two_hellos_that_cross_the_lower_id_wins_on_both_sides() {
         high.receive(t1, &message);
         let message = high.seal(t1, b"y").unwrap();
         low.receive(t1, &message);
+    }
+}
+
+#[test]
+fn of_two_sessions_that_one_initiator_proves_at_once_the_lower_id_is_used() {
+    for higher_first in [false, true] {
+        let (mut b, key) = (Node::new(2), SecretKey::from_seed(&[9; 32]));
+        let mut begun = [1, 2].map(|nth: u8| {
+            let date = Tai64n::from_unix(UnixTime::new(1_800_000_000, nth.into()));
+            Initiation::start(&key, [nth; 32], date, START)
+        });
+        begun.sort_by_key(|(_, hello)| digest_of(hello));
+        let answers = begun.each_ref().map(|(_, hello)| one(b.deliver(START, hello)));
+        let mut sessions =
+            [0, 1].map(|n| begun[n].0.read(&answers[n]).unwrap().complete(&key, START));
+        let order = if higher_first { [1, 0] } else { [0, 1] };
+        for n in order {
+            let init_done = sessions[n].init_done().unwrap().clone();
+            let resp_done = one(b.deliver(START, &init_done));
+            sessions[n].finish(&resp_done).unwrap();
+        }
+        b.run(START + secs(3));
+        let message = b.seal(START + secs(3), b"under the lower").unwrap();
+        let [mut lower, mut higher] = sessions;
+        assert!(higher.open(message[..].into()).is_err());
+        assert_eq!(&lower.open(message[..].into()).unwrap()[..], b"under the lower");
     }
 }
 
@@ -180,7 +208,7 @@ fn our_hello_that_their_session_superseded_is_completed_late_too() {
     let mut now = START;
     loop {
         let hello = one(b.open(now));
-        if super::digest_of(&hello) < super::digest_of(&ours) {
+        if digest_of(&hello) < digest_of(&ours) {
             let answer = one(a.deliver(now, &hello));
             let done = one(b.deliver(now, &answer));
             let resp_done = one(a.deliver(now, &done));
