@@ -177,61 +177,113 @@ pub fn p2pke_tampering(data: &[u8]) {
     tampered(data);
 }
 
-/// An attacker on the path of two nodes. `data` is a list of what happens to their datagrams, one
-/// after the other: a byte that says what, and where it applies the bytes that are put in.
-/// Whatever it does, what arrives is what was told, once, and from whom. Returns how many messages
-/// arrived.
+/// An attacker on the path of two nodes. The first byte of `data` says whether it is there from the first
+/// hello on (even) or comes when they have a session (odd). The rest is a list of what happens to their
+/// datagrams, one after the other: a byte that says what, and where it applies the bytes that are
+/// put in. Whatever it does, what arrives is what was told, once, and from whom; and a session that it
+/// found is there when it has gone. Returns how many messages arrived.
 ///
 /// # Panics
-/// Where something else arrives.
+/// Where something else arrives, or nothing does after it has gone.
 pub fn tampered(data: &[u8]) -> u32 {
-    const TOLD: [&[u8]; 2] = [b"from the first", b"from the second"];
-    let (mut nodes, addrs) = {
+    let Some((late, deeds)) = data.split_first() else { return 0 };
+    let mut path = Path::new(deeds);
+    if late % 2 == 1 {
+        for _ in 0..4 {
+            path.round(false);
+        }
+        assert_eq!(path.heard, path.told, "four rounds are enough for a session");
+    }
+    while path.deeds.len() > 0 {
+        path.round(true);
+    }
+    if late % 2 == 1 && path.now < SESSION {
+        let before = path.heard;
+        path.round(false);
+        assert_eq!(path.heard, before.map(|heard| heard + 1), "the session did not survive");
+    }
+    path.heard.iter().sum()
+}
+
+/// For so long neither side has a reason to renew its session.
+const SESSION: Instant = Instant::from_nanos(100_000_000_000);
+
+/// Two nodes that tell one another something in each round, and what is done to it.
+struct Path<'a> {
+    nodes: [Secure; 2],
+    addrs: [PeerAddr<MemoryAddr>; 2],
+    deeds: core::iter::Copied<core::slice::Iter<'a, u8>>,
+    now: Instant,
+    told: [u32; 2],
+    /// What arrived of what the first told, and of what the second did.
+    heard: [u32; 2],
+    kept: Vec<BytesMut>,
+}
+
+impl<'a> Path<'a> {
+    const TOLD: [&'static [u8]; 2] = [b"from the first", b"from the second"];
+
+    fn new(deeds: &'a [u8]) -> Self {
         let ((a, a_addr), (b, b_addr)) = (secure(1), secure(2));
-        ([a, b], [a_addr, b_addr])
-    };
-    let mut deeds = data.iter().copied();
-    let mut now = Instant::ZERO;
-    let mut told = [0_u32; 2];
-    let mut heard = [0_u32; 2];
-    let mut kept: Vec<BytesMut> = Vec::new();
-    while deeds.len() > 0 {
-        now = now + core::time::Duration::from_millis(150);
+        Self {
+            nodes: [a, b],
+            addrs: [a_addr, b_addr],
+            deeds: deeds.iter().copied(),
+            now: Instant::ZERO,
+            told: [0; 2],
+            heard: [0; 2],
+            kept: Vec::new(),
+        }
+    }
+
+    fn round(&mut self, attacked: bool) {
+        self.now = self.now + core::time::Duration::from_millis(150);
         for from in [0, 1] {
             let to = 1 - from;
-            let accepted = nodes[from].tell(now, addrs[to], TOLD[from]);
-            told[from] += u32::from(accepted.is_ok());
-            nodes[from].handle_timeout(now);
-            while let Some(Datagram { payload, .. }) = nodes[from].poll_transmit() {
+            let accepted = self.nodes[from].tell(self.now, self.addrs[to], Self::TOLD[from]);
+            self.told[from] += u32::from(accepted.is_ok());
+            self.nodes[from].handle_timeout(self.now);
+            while let Some(Datagram { payload, .. }) = self.nodes[from].poll_transmit() {
                 let mut datagram = payload.into_mut();
-                let (src, dst) = (addrs[from].addr, addrs[to].addr);
-                match deeds.next().map_or(0, |deed| deed % 8) {
-                    1 => datagram.clear(),
-                    2 => flip(&mut datagram, &mut deeds),
-                    3 => datagram.truncate(usize::from(deeds.next().unwrap_or(0))),
-                    4 => receive(&mut nodes[to], now, src, dst, datagram.clone()),
-                    5 => kept.push(datagram.clone()),
-                    6 => {
-                        let late = kept.pop().unwrap_or_default();
-                        receive(&mut nodes[to], now, src, dst, late);
-                    }
-                    // Its own words, thrown back at it.
-                    7 => receive(&mut nodes[from], now, dst, src, datagram.clone()),
-                    _ => {}
+                if attacked {
+                    self.attack(from, &mut datagram);
                 }
-                receive(&mut nodes[to], now, src, dst, datagram);
+                self.deliver(from, to, datagram);
             }
         }
         for (to, from) in [(0, 1), (1, 0)] {
-            while let Some(event) = nodes[to].poll_event() {
+            while let Some(event) = self.nodes[to].poll_event() {
                 let Event::Told(message) = event else { continue };
-                assert_eq!((message.src, &*message.payload), (addrs[from], TOLD[from]));
-                heard[to] += 1;
-                assert!(heard[to] <= told[from], "a message was delivered twice");
+                let right = (self.addrs[from], Self::TOLD[from]);
+                assert_eq!((message.src, &*message.payload), right);
+                self.heard[from] += 1;
+                assert!(self.heard[from] <= self.told[from], "a message was delivered twice");
             }
         }
     }
-    heard.iter().sum()
+
+    fn attack(&mut self, from: usize, datagram: &mut BytesMut) {
+        let to = 1 - from;
+        match self.deeds.next().map_or(0, |deed| deed % 8) {
+            1 => datagram.clear(),
+            2 => flip(datagram, &mut self.deeds),
+            3 => datagram.truncate(usize::from(self.deeds.next().unwrap_or(0))),
+            4 => self.deliver(from, to, datagram.clone()),
+            5 => self.kept.push(datagram.clone()),
+            6 => {
+                let late = self.kept.pop().unwrap_or_default();
+                self.deliver(from, to, late);
+            }
+            // Its own words, thrown back at it.
+            7 => self.deliver(to, from, datagram.clone()),
+            _ => {}
+        }
+    }
+
+    fn deliver(&mut self, from: usize, to: usize, payload: BytesMut) {
+        let (src, dst) = (self.addrs[from].addr, self.addrs[to].addr);
+        receive(&mut self.nodes[to], self.now, src, dst, payload);
+    }
 }
 
 type Secure = Node<Stack<DatagramPort<MemoryAddr>, P2pke<MemoryAddr>>>;

@@ -22,7 +22,9 @@
 //! - **proven**: the initiator has shown its key; we may not send yet. Some initiators take data
 //!   that overtakes RespDone for the end of their world, so we wait for their first data, or for
 //!   250 ms and a round trip without another InitDone (2 s at the most), and send RespDone again.
-//! - **current** is what we send under. **previous** ones are only opened, until they expire.
+//! - **current** is what we send under. **previous** ones are only opened, until they are forgotten.
+//!   A peer that was given up keeps them: it may be there, with its own messages lost or ours, and
+//!   know nothing. What it sends under one brings it up again.
 //!
 //! # Which session wins
 //! While our hello is unanswered, one with a higher id is not answered; one with a lower id is,
@@ -37,7 +39,8 @@
 //! | the handshake fails | 15 s; candidates are forgotten after as long |
 //! | rekeyed, at the next message | 120 s after it began by the initiator, 15 s later by the responder, or at half the counters |
 //! | a new session beside the old | when we send and nothing has come for 10 s |
-//! | a session ends | 180 s after it began; unused ones are not rekeyed |
+//! | a session ends | 180 s after it began: nothing is sealed; unused ones are not rekeyed |
+//! | a session is forgotten | 15 s later: nothing is opened. The two sides count from different messages |
 //! | the ciphers' memory is given back | 15 s after the last message |
 //!
 //! # Refuses
@@ -54,7 +57,7 @@ mod timers;
 pub use interface::{ChannelEvent, Context, DownReason, Failure, Gate, Input, Reason};
 pub use timers::Timing;
 
-use super::session::{FIRST_DATA, LAST_DATA, OpenError, SealError, Session, counter_of};
+use super::session::{FIRST_DATA, LAST_DATA, OpenError, SealError, Session, SessionId, counter_of};
 use super::session::{INIT_DONE, INIT_HELLO, Initiation, RESP_DONE, RESP_HELLO};
 use super::tai64n::Tai64n;
 use crate::identity::{PeerId, PublicKey};
@@ -267,8 +270,15 @@ impl Channel {
             && self.proven.is_none()
             && self.dial.is_none()
             && self.candidates.len() == 0
+            && !self.lingers()
             && self.outbox.is_empty()
             && self.events.is_empty()
+    }
+
+    /// Whether sessions are kept that are only opened: the peer may not know yet that they are over.
+    #[must_use]
+    pub fn lingers(&self) -> bool {
+        self.previous.iter().any(Option::is_some)
     }
 
     /// How many unproven hellos are held.
@@ -323,7 +333,7 @@ impl Channel {
                     && self.dial.is_none()
                     && self.previous.iter().all(Option::is_none) =>
             {
-                if now >= expiry(session, cx.timing) {
+                if now >= forgotten(session, cx.timing) {
                     return Input::Rejected(Reason::Undecryptable);
                 }
                 session.open_in_place(&mut datagram)
@@ -364,7 +374,7 @@ impl Channel {
         let sessions = self.current.iter_mut().chain(proven).chain(done);
         let mut sessions = sessions
             .chain(self.previous.iter_mut().flatten())
-            .filter(|session| now < expiry(session, cx.timing))
+            .filter(|session| now < forgotten(session, cx.timing))
             .peekable();
         let mut failure = OpenError::Forged;
         let mut kept = false;
@@ -382,7 +392,8 @@ impl Channel {
             }
             match session.open_in_place(datagram) {
                 Ok(()) => {
-                    self.on_opened(cx, now);
+                    let id = session.id();
+                    self.on_opened(cx, now, id);
                     return Ok(());
                 }
                 Err(error) => failure = error,
@@ -391,8 +402,8 @@ impl Channel {
         Err(failure)
     }
 
-    /// Data were opened: a session that waited for them is ready now.
-    fn on_opened(&mut self, cx: &Context<'_>, now: Instant) {
+    /// Data were opened under the session `id`: if it waited for them, it is ready now.
+    fn on_opened(&mut self, cx: &mut Context<'_>, now: Instant, id: SessionId) {
         if self.proven.as_ref().is_some_and(|proven| proven.session.is_ready())
             && let Some(proven) = self.proven.take()
         {
@@ -400,12 +411,33 @@ impl Channel {
             self.reschedule(cx.timing);
         }
         self.on_dial_ready(cx, now);
+        if !self.up {
+            self.revive(cx, now, id);
+        }
+    }
+
+    /// The peer that was given up is there after all, and uses this session still: so do we, or where
+    /// its time is over we begin another.
+    fn revive(&mut self, cx: &mut Context<'_>, now: Instant, id: SessionId) {
+        let usable = |session: &mut Box<Session>| {
+            session.id() == id && now < expiry(session, cx.timing) && !is_spent(session)
+        };
+        let session = self.previous.iter_mut().find_map(|slot| slot.take_if(usable));
+        if let Some(session) = session {
+            self.on_ready(session, cx.timing, now);
+        } else if let Some(key) = self.peer {
+            self.on_up(key);
+            if self.dial.is_none() && self.proven.is_none() {
+                self.begin(cx, now);
+            }
+        }
+        self.reschedule(cx.timing);
     }
 
     /// `session` may send now: it becomes current, unless it lost.
     fn on_ready(&mut self, session: Box<Session>, timing: &Timing, now: Instant) {
         if now >= expiry(&session, timing) {
-            return;
+            return self.retire(session);
         }
         self.on_up(*session.peer());
         match self.current.take() {
@@ -502,9 +534,15 @@ impl fmt::Debug for Channel {
     }
 }
 
-/// When a session ends.
+/// When a session ends: nothing is sealed under it any more.
 fn expiry(session: &Session, timing: &Timing) -> Instant {
     session.started() + timing.reject_after
+}
+
+/// When a session is forgotten, so that nothing is opened under it any more. The peer counts from when
+/// it had our message or sent its own: later than we do, by no more than a handshake takes.
+fn forgotten(session: &Session, timing: &Timing) -> Instant {
+    expiry(session, timing) + timing.handshake_timeout
 }
 
 /// When a session in use is to be renewed. The initiator's task; the responder steps in where

@@ -154,6 +154,7 @@ impl Channel {
         let Some(dial) = self.dial.take_if(ready) else { return };
         let Stage::Done(session) = dial.stage else { return };
         if now >= expiry(&session, cx.timing) {
+            self.retire(session);
             self.on_failed(dial.since, dial.tells, dial.seen);
         } else {
             // Whoever has finished this one is not waiting with an older one.
@@ -196,15 +197,17 @@ impl Channel {
         self.dial = Some(dial);
     }
 
-    /// Our handshake is over. The peer is gone if nothing else was heard of it either.
+    /// Our handshake is over. The peer is gone if nothing else was heard of it either, as far as we can
+    /// see: it may be there and not know, so what it sends under an old session is still opened.
     fn on_failed(&mut self, since: Instant, tells: bool, seen: Failure) {
         let alive =
             self.proven.is_some() || (self.current.is_some() && (!tells || self.heard > since));
         if alive {
             return;
         }
-        self.current = None;
-        self.previous = [const { None }; super::PREVIOUS];
+        if let Some(current) = self.current.take() {
+            self.retire(current);
+        }
         self.events.push_back(if core::mem::take(&mut self.up) {
             ChannelEvent::Down { reason: DownReason::TimedOut }
         } else {

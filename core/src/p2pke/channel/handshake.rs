@@ -144,7 +144,7 @@ impl Channel {
         candidate.verify(&sig)?;
         let id = candidate.id();
         let candidate = self.candidates.take(id).ok_or(Reason::Unexpected)?;
-        self.on_proven(*candidate, message, cx, now);
+        self.on_proven(&candidate, message, cx, now);
         Ok(())
     }
 
@@ -257,7 +257,7 @@ impl Channel {
     /// An initiator has proven its key: RespDone follows, and data when it has had that.
     fn on_proven(
         &mut self,
-        candidate: Candidate,
+        candidate: &Candidate,
         message: &[u8],
         cx: &mut Context<'_>,
         now: Instant,

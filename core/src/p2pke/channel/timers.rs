@@ -3,7 +3,7 @@
 //! One deadline is kept: the soonest of all timers. On the data path it moves only when a channel
 //! at rest is used again.
 
-use super::{Channel, ChannelEvent, Context, DownReason, Proven, expiry};
+use super::{Channel, ChannelEvent, Context, DownReason, Proven, expiry, forgotten};
 use crate::time::Instant;
 use core::time::Duration;
 
@@ -26,7 +26,8 @@ pub struct Timing {
     pub silence: Duration,
     /// Age at which a session in use is renewed: 120 s.
     pub rekey_after: Duration,
-    /// Age at which a session ends: 180 s. More than three times the handshake's time.
+    /// Age at which a session ends: 180 s. More than three times the handshake's time. What the peer
+    /// sealed under it is opened for one handshake's time more.
     pub reject_after: Duration,
     /// After how many messages sent a session is renewed: 2³¹, half of what it can carry.
     pub rekey_after_messages: u32,
@@ -72,7 +73,6 @@ impl Channel {
         self.rest(cx.timing, now);
         if self.up && self.current.is_none() && self.proven.is_none() && self.dial.is_none() {
             self.up = false;
-            self.previous = [const { None }; super::PREVIOUS];
             self.events.push_back(ChannelEvent::Down { reason: DownReason::Expired });
         }
         self.reschedule(cx.timing);
@@ -80,9 +80,11 @@ impl Channel {
 
     /// Drops what has come to its end.
     fn expire(&mut self, cx: &Context<'_>, now: Instant) {
-        self.current.take_if(|session| now >= expiry(session, cx.timing));
+        if let Some(over) = self.current.take_if(|session| now >= expiry(session, cx.timing)) {
+            self.retire(over);
+        }
         for slot in &mut self.previous {
-            slot.take_if(|session| now >= expiry(session, cx.timing));
+            slot.take_if(|session| now >= forgotten(session, cx.timing));
         }
         self.superseded.take_if(|ours| now >= ours.started() + cx.timing.reject_after);
         if now.since(Instant::ZERO) >= cx.timing.handshake_timeout {
@@ -119,13 +121,14 @@ impl Channel {
 
     /// Finds the soonest timer.
     pub(super) fn reschedule(&mut self, timing: &Timing) {
-        let sessions = self.current.iter().chain(self.previous.iter().flatten());
-        let ends = sessions.map(|session| expiry(session, timing));
+        let end = self.current.iter().map(|session| expiry(session, timing));
+        let old = self.previous.iter().flatten().map(|session| forgotten(session, timing));
         let superseded = self.superseded.iter().map(|ours| ours.started() + timing.reject_after);
         let candidates = self.candidates.oldest().map(|since| since + timing.handshake_timeout);
         let proven = self.proven.iter().map(|proven| proven.quiet_at);
         let dial = self.dial.iter().map(|dial| dial.next_timeout());
-        self.deadline = ends
+        self.deadline = end
+            .chain(old)
             .chain(superseded)
             .chain(candidates)
             .chain(proven)

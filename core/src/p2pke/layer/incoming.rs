@@ -106,10 +106,12 @@ impl<A: Addr + Source> P2pke<A> {
         if self.closing != Closing::No || self.peers >= self.limits.peers {
             return Err(Reason::Full);
         }
+        let lingering = self.down.first().copied();
+        let lingering = lingering.filter(|_| self.peers + self.down.len() >= self.limits.peers);
         let network = from.network();
         let victim = self.half_open.victim(network, &mut self.local.rng);
         let victim = victim.map_err(|()| Reason::Full)?;
-        if self.table.at(&from.addr).count() >= CHAIN && !self.has_stranger(&from.addr) {
+        if self.table.at(&from.addr).count() >= CHAIN && !self.has_yielding(&from.addr) {
             return Err(Reason::Full);
         }
         let mut channel = Channel::new(Some(from.id));
@@ -118,8 +120,8 @@ impl<A: Addr + Source> P2pke<A> {
             return Err(reason);
         }
         self.counters.hellos += 1;
-        if let Some(victim) = victim {
-            self.evict(victim);
+        for slot in victim.into_iter().chain(lingering) {
+            self.evict(slot);
         }
         if !self.make_room(&from.addr) {
             return Err(Reason::Full);
@@ -131,13 +133,14 @@ impl<A: Addr + Source> P2pke<A> {
         Ok(())
     }
 
-    fn has_stranger(&self, addr: &A) -> bool {
+    fn has_yielding(&self, addr: &A) -> bool {
         let mut chain = self.table.at(addr).filter_map(|slot| self.table.get(slot));
-        chain.any(|peer| peer.standing == Standing::HalfOpen)
+        chain.any(Peer::yields)
     }
 
     pub(super) fn evict(&mut self, slot: Slot) {
-        self.counters.half_open_evicted += 1;
+        let standing = self.table.get(slot).map(|peer| peer.standing);
+        self.counters.half_open_evicted += u64::from(standing == Some(Standing::HalfOpen));
         self.remove(slot);
     }
 

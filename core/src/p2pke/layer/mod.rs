@@ -17,7 +17,8 @@
 //!
 //! It refuses asks (version 1 has none: an asking layer above does that over tells), messages to its
 //! own key, and keys that its policy excludes. What comes from below and is not a message of the
-//! protocol is dropped and counted by reason.
+//! protocol is dropped and counted by reason. A peer that was given up lingers until its sessions are
+//! forgotten, unless a newcomer wants its place.
 
 mod bucket;
 mod counters;
@@ -66,6 +67,8 @@ pub struct P2pke<A> {
     half_open: HalfOpen,
     dialling: usize,
     peers: usize,
+    // Peers that were given up, whose last sessions are still opened.
+    down: BTreeSet<Slot>,
     waiting_bytes: usize,
     // Peers with something waiting: a close waits for them.
     waiting: usize,
@@ -109,6 +112,7 @@ impl<A: Addr + Source> P2pke<A> {
             half_open: HalfOpen::new(limits),
             dialling: 0,
             peers: 0,
+            down: BTreeSet::new(),
             waiting_bytes: 0,
             waiting: 0,
             stalled: BTreeSet::new(),
@@ -244,6 +248,7 @@ impl<A: Addr + Source> Layer for P2pke<A> {
         self.up.stats(sink);
         self.out.stats(sink);
         sink.gauge("peers", self.peers as u64);
+        sink.gauge("peers_lingering", self.down.len() as u64);
         sink.gauge("half_open", self.half_open.len() as u64);
         sink.gauge("dialling", self.dialling as u64);
         sink.gauge("channels", self.table.len() as u64);

@@ -107,18 +107,17 @@ impl<A: Addr + Source> P2pke<A> {
         Ok(self.table.insert(dst.addr.clone(), peer))
     }
 
-    /// Sees to it that one more channel may stand at `addr`: a stranger's place is taken over.
+    /// Sees to it that one more channel may stand at `addr`: the place of a stranger, or of a peer that
+    /// was given up, is taken over.
     pub(super) fn make_room(&mut self, addr: &A) -> bool {
         let chain: Vec<Slot> = self.table.at(addr).collect();
         if chain.len() < CHAIN {
             return true;
         }
-        let half_open = |slot: &Slot| {
-            self.table.get(*slot).is_some_and(|peer| peer.standing == Standing::HalfOpen)
-        };
-        let strangers: Vec<Slot> = chain.into_iter().filter(half_open).collect();
-        let nth = self.local.rng.below(strangers.len() as u64) as usize;
-        match strangers.get(nth) {
+        let yields = |slot: &Slot| self.table.get(*slot).is_some_and(Peer::yields);
+        let yielding: Vec<Slot> = chain.into_iter().filter(yields).collect();
+        let nth = self.local.rng.below(yielding.len() as u64) as usize;
+        match yielding.get(nth) {
             Some(victim) => {
                 self.evict(*victim);
                 true

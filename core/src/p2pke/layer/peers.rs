@@ -29,6 +29,8 @@ pub(super) enum Standing {
     Dialling,
     /// It proved its key.
     Up,
+    /// It proved its key and was given up. What it sends under an old session is still opened.
+    Down,
 }
 
 /// What waits for a handshake to end.
@@ -48,6 +50,11 @@ impl Peer {
 
     pub(super) fn waiting(&mut self) -> &mut Waiting {
         self.waiting.get_or_insert_default()
+    }
+
+    /// Whether it makes room for whoever else wants to be at its address.
+    pub(super) const fn yields(&self) -> bool {
+        matches!(self.standing, Standing::HalfOpen | Standing::Down)
     }
 
     pub(super) fn has_messages_waiting(&self) -> bool {

@@ -112,6 +112,8 @@ impl<A: Addr + Source> P2pke<A> {
             Standing::Dialling
         } else if peer.channel.is_idle() {
             return self.remove(slot);
+        } else if peer.channel.lingers() {
+            Standing::Down
         } else {
             Standing::HalfOpen
         };
@@ -122,6 +124,9 @@ impl<A: Addr + Source> P2pke<A> {
         self.leave(slot, was);
         match standing {
             Standing::Up => self.peers += 1,
+            Standing::Down => {
+                self.down.insert(slot);
+            }
             Standing::Dialling => self.dialling += 1,
             Standing::HalfOpen => {
                 let network = self.table.addr(slot).and_then(Source::network);
@@ -133,6 +138,9 @@ impl<A: Addr + Source> P2pke<A> {
     fn leave(&mut self, slot: Slot, standing: Standing) {
         match standing {
             Standing::Up => self.peers -= 1,
+            Standing::Down => {
+                self.down.remove(&slot);
+            }
             Standing::Dialling => self.dialling -= 1,
             Standing::HalfOpen => self.half_open.remove(slot),
         }

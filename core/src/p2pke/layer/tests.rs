@@ -10,6 +10,8 @@ use bytes::BytesMut;
 use core::time::Duration;
 use std::eprintln;
 
+mod down;
+
 type Secure = Node<Stack<DatagramPort<MemoryAddr>, P2pke<MemoryAddr>>>;
 type Told = Event<PeerAddr<MemoryAddr>>;
 

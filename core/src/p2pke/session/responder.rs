@@ -179,9 +179,10 @@ impl Candidate {
     }
 
     /// Believes the `InitDone`, which must have [verified](Self::verify): the session, which has
-    /// a [`resp_done`](Session::resp_done) to send.
+    /// a [`resp_done`](Session::resp_done) to send. By reference: a value that is moved leaves its keys
+    /// behind where it was.
     #[must_use]
-    pub fn complete(self, init_done: &[u8], now: Instant) -> Session {
+    pub fn complete(&self, init_done: &[u8], now: Instant) -> Session {
         let send = Sealer::new(&self.split.responder);
         let mut done = Vec::with_capacity(OVERHEAD);
         done.extend_from_slice(&RESP_DONE.to_be_bytes());
@@ -200,7 +201,7 @@ impl Candidate {
             receive: AeadKey::new(&self.split.initiator),
             window: Replay::new(),
             side: Side::Responder {
-                resp_hello: self.resp_hello,
+                resp_hello: self.resp_hello.clone(),
                 init_done: digest(init_done),
                 resp_done,
             },

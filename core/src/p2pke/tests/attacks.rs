@@ -5,7 +5,7 @@ use super::session::pair;
 use super::{DATE, Node, START, established, handshake, ms, one, secs};
 use crate::identity::{PublicKey, SecretKey};
 use crate::p2pke::Tai64n;
-use crate::p2pke::channel::{ChannelEvent, DownReason, Failure, Input, Reason};
+use crate::p2pke::channel::{ChannelEvent, Context, DownReason, Failure, Input, Reason};
 use crate::p2pke::noise::{Initiator, Responder};
 use crate::p2pke::presign::Purpose;
 use crate::p2pke::proto::{self, InitHello};
@@ -655,11 +655,44 @@ fn padding_before_the_protobuf_is_ignored_but_hashed() {
 
 #[test]
 fn nothing_secret_is_printed() {
-    let (a, _, _) = established();
-    let (session, _) = pair(1);
-    let seed = std::format!("{:?}", Seed::from_u64(7));
-    let printed = std::format!("{:?} {session:?} {seed}", a.channel);
-    assert!(!printed.contains("secret") && !printed.contains("AeadKey"), "{printed}");
+    let (mut a, mut b, _) = established();
+    // With a handshake of ours, and a stranger's, under way.
+    b.timing.silence = secs(0);
+    assert!(b.seal(START + secs(30), b"x").is_ok());
+    let hello = one(b.drain());
+    let resp_hello = one(a.deliver(START + secs(30), &hello));
+    let (mut session, _) = pair(1);
+    assert!(session.seal(&[b"x"]).is_ok());
+    let key = SecretKey::from_seed(&[0xa7; 32]);
+    let date = Tai64n::from_unix(DATE);
+    let (initiation, hello) = Initiation::start(&key, [0xb9; 32], date, START);
+    let hello = Hello::parse(&hello).unwrap();
+    let candidate = hello.answer(hello.id(), &a.key, [0xc5; 32], START).unwrap();
+    let answer = initiation.read(candidate.resp_hello()).unwrap();
+    let printed = [
+        std::format!("{:?} {:#?}", a.channel, b.channel),
+        std::format!("{session:?} {initiation:?} {candidate:?} {answer:?} {hello:?}"),
+        std::format!("{key:?} {:?} {:?}", a.rng, Seed::from_u64(7)),
+        std::format!(
+            "{:?}",
+            Context {
+                key: &a.key,
+                rng: &mut a.rng,
+                clock: a.clock,
+                timing: &a.timing,
+                gate: &mut a.gate,
+                scratch: &mut a.scratch,
+            }
+        ),
+    ];
+    for printed in printed {
+        let numbers = printed.split(|c: char| !c.is_ascii_digit() && !", \n".contains(c));
+        let longest = numbers.map(|list| list.matches(',').count()).max();
+        assert!(longest < Some(8), "bytes, one by one: {printed}");
+        let digits = printed.split(|c: char| !c.is_ascii_hexdigit());
+        assert!(digits.map(str::len).max() < Some(32), "bytes in hexadecimal: {printed}");
+    }
+    drop(resp_hello);
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! A channel's life: handshake, data, renewal, end.
 
 use super::seal_log::Watch;
-use super::{Node, START, established, handshake, ms, one, secs};
+use super::{Node, START, digest_of, established, handshake, ms, one, secs};
+use crate::identity::SecretKey;
+use crate::p2pke::Tai64n;
 use crate::p2pke::channel::{ChannelEvent, DownReason, Failure, Reason};
-use crate::p2pke::session::{FIRST_DATA, SealError};
-use crate::time::Instant;
+use crate::p2pke::session::{FIRST_DATA, Initiation, SealError};
+use crate::time::{Instant, UnixTime};
 use std::vec::Vec;
 
 #[test]
@@ -134,7 +136,7 @@ fn of_two_hellos_that_cross_the_lower_id_wins_on_both_sides() {
         let _watch = Watch::start();
         let (from_a, from_b) = (one(a.open(START)), one(b.open(START)));
         let t1 = START + ms(1);
-        let low_is_a = super::digest_of(&from_a) < super::digest_of(&from_b);
+        let low_is_a = digest_of(&from_a) < digest_of(&from_b);
         let (low, high, low_hello, high_hello) = if low_is_a {
             (&mut a, &mut b, from_a, from_b)
         } else {
@@ -151,6 +153,32 @@ fn of_two_hellos_that_cross_the_lower_id_wins_on_both_sides() {
         high.receive(t1, &message);
         let message = high.seal(t1, b"y").unwrap();
         low.receive(t1, &message);
+    }
+}
+
+#[test]
+fn of_two_sessions_that_one_initiator_proves_at_once_the_lower_id_is_used() {
+    for higher_first in [false, true] {
+        let (mut b, key) = (Node::new(2), SecretKey::from_seed(&[9; 32]));
+        let mut begun = [1, 2].map(|nth: u8| {
+            let date = Tai64n::from_unix(UnixTime::new(1_800_000_000, nth.into()));
+            Initiation::start(&key, [nth; 32], date, START)
+        });
+        begun.sort_by_key(|(_, hello)| digest_of(hello));
+        let answers = begun.each_ref().map(|(_, hello)| one(b.deliver(START, hello)));
+        let mut sessions =
+            [0, 1].map(|n| begun[n].0.read(&answers[n]).unwrap().complete(&key, START));
+        let order = if higher_first { [1, 0] } else { [0, 1] };
+        for n in order {
+            let init_done = sessions[n].init_done().unwrap().clone();
+            let resp_done = one(b.deliver(START, &init_done));
+            sessions[n].finish(&resp_done).unwrap();
+        }
+        b.run(START + secs(3));
+        let message = b.seal(START + secs(3), b"under the lower").unwrap();
+        let [mut lower, mut higher] = sessions;
+        assert!(higher.open(message[..].into()).is_err());
+        assert_eq!(&lower.open(message[..].into()).unwrap()[..], b"under the lower");
     }
 }
 
@@ -180,7 +208,7 @@ fn our_hello_that_their_session_superseded_is_completed_late_too() {
     let mut now = START;
     loop {
         let hello = one(b.open(now));
-        if super::digest_of(&hello) < super::digest_of(&ours) {
+        if digest_of(&hello) < digest_of(&ours) {
             let answer = one(a.deliver(now, &hello));
             let done = one(b.deliver(now, &answer));
             let resp_done = one(a.deliver(now, &done));
@@ -258,7 +286,7 @@ fn the_responder_renews_where_the_initiator_does_not() {
 }
 
 #[test]
-fn an_unused_session_is_left_to_expire() {
+fn an_unused_session_is_left_to_expire_and_forgotten_15_s_later() {
     let (mut a, mut b, now) = established();
     assert!(a.run(now + secs(179) - ms(2)).is_empty());
     assert!(b.run(now + secs(179) - ms(2)).is_empty());
@@ -268,19 +296,104 @@ fn an_unused_session_is_left_to_expire() {
     for node in [&mut a, &mut b] {
         let down = ChannelEvent::Down { reason: DownReason::Expired };
         assert_eq!(node.events(), [down]);
-        assert!(node.channel.is_idle() && node.channel.poll_timeout().is_none());
         assert_eq!(node.seal(START + secs(180), b"x"), Err(SealError::NotReady));
+        assert!(node.channel.lingers() && !node.channel.is_idle());
+        assert!(node.run(START + secs(195)).is_empty());
+        assert!(node.channel.is_idle() && node.channel.poll_timeout().is_none());
+        assert_eq!(node.events(), []);
     }
 }
 
 #[test]
-fn nothing_is_sent_or_opened_under_a_session_of_180_s_even_if_no_timer_ran() {
+fn nothing_is_sealed_after_180_s_nor_opened_after_195_even_if_no_timer_ran() {
     let (mut a, mut b, now) = established();
-    let message = a.seal(now, b"x").unwrap();
-    let late = START + secs(180);
-    assert_eq!(a.seal(late, b"x"), Err(SealError::NotReady));
-    assert_eq!(b.refuse(late, &message), Reason::Undecryptable);
-    assert_eq!(a.open(late).len(), 1, "another can be opened at once");
+    let messages = [a.seal(now, b"x").unwrap(), a.seal(now, b"y").unwrap()];
+    assert_eq!(a.seal(START + secs(180), b"x"), Err(SealError::NotReady));
+    assert_eq!(&b.receive(START + secs(195) - ms(1), &messages[0])[..], b"x");
+    assert_eq!(b.refuse(START + secs(195), &messages[1]), Reason::Undecryptable);
+    assert_eq!(a.open(START + secs(180)).len(), 1, "another can be opened at once");
+}
+
+#[test]
+fn what_a_responder_seals_last_is_opened_by_the_initiator_whose_time_is_over() {
+    let (mut a, mut b) = (Node::new(1), Node::new(2));
+    // The hello took two seconds, and the responder's 180 begin when it came.
+    let init_hello = one(a.open(START));
+    let later = START + secs(2);
+    let resp_hello = one(b.deliver(later, &init_hello));
+    let init_done = one(a.deliver(later, &resp_hello));
+    let resp_done = one(b.deliver(later, &init_done));
+    a.deliver(later, &resp_done);
+    let first = a.seal(later, b"first").unwrap();
+    b.receive(later, &first);
+    a.run(START + secs(181));
+    assert!(!a.channel.is_ready());
+    let last = b.seal(START + secs(181), b"last").unwrap();
+    assert_eq!(&a.receive(START + secs(181), &last)[..], b"last");
+}
+
+#[test]
+fn a_peer_that_was_given_up_is_up_again_when_it_sends_under_its_session() {
+    let (mut a, mut b, now) = established();
+    // All that b sends is lost, so a sends, hears nothing, begins a handshake and gives up.
+    let silent = now + secs(11);
+    assert!(a.seal(silent, b"into the void").is_ok());
+    a.run(silent + secs(16));
+    assert_eq!(a.events(), [ChannelEvent::Down { reason: DownReason::TimedOut }]);
+    assert_eq!(a.seal(silent + secs(16), b"x"), Err(SealError::NotReady));
+
+    let later = silent + secs(17);
+    let message = b.seal(later, b"I never left").unwrap();
+    assert_eq!(&a.receive(later, &message)[..], b"I never left");
+    assert_eq!(a.events(), [ChannelEvent::Up { key: b.public() }, ChannelEvent::Ready]);
+    let answer = a.seal(later, b"so I see").unwrap();
+    assert_eq!(&b.receive(later, &answer)[..], b"so I see");
+    assert!(a.drain().is_empty(), "no handshake is needed");
+}
+
+#[test]
+fn where_the_session_that_the_peer_still_uses_is_over_another_is_begun() {
+    let (mut a, mut b) = (Node::new(1), Node::new(2));
+    let init_hello = one(a.open(START));
+    let later = START + secs(2);
+    let resp_hello = one(b.deliver(later, &init_hello));
+    let init_done = one(a.deliver(later, &resp_hello));
+    let resp_done = one(b.deliver(later, &init_done));
+    a.deliver(later, &resp_done);
+    let first = a.seal(later, b"first").unwrap();
+    b.receive(later, &first);
+    a.run(START + secs(181));
+    a.events();
+    let message = b.seal(START + secs(181), b"still here").unwrap();
+    a.receive(START + secs(181), &message);
+    assert_eq!(a.events(), [ChannelEvent::Up { key: b.public() }]);
+    assert!(a.channel.is_dialling() && !a.channel.is_ready());
+    for _ in 0..4 {
+        for datagram in a.drain() {
+            let _ = b.input(START + secs(181), &datagram);
+        }
+        for datagram in b.drain() {
+            let _ = a.input(START + secs(181), &datagram);
+        }
+    }
+    a.run(START + secs(183));
+    assert!(a.channel.is_ready() && a.events().contains(&ChannelEvent::Ready));
+}
+
+#[test]
+fn a_handshake_given_up_at_its_last_step_leaves_a_session_that_the_peer_may_use() {
+    let (mut a, mut b) = (Node::new(1), Node::new(2));
+    let init_hello = one(a.open(START));
+    let resp_hello = one(b.deliver(START, &init_hello));
+    let init_done = one(a.deliver(START, &resp_hello));
+    // b takes the session, but neither its RespDone nor its repeats arrive.
+    b.deliver(START, &init_done);
+    a.run(START + secs(16));
+    assert!(matches!(a.events()[..], [ChannelEvent::Failed { .. }]));
+    b.run(START + secs(16));
+    let message = b.seal(START + secs(16), b"hello?").unwrap();
+    assert_eq!(&a.receive(START + secs(16), &message)[..], b"hello?");
+    assert_eq!(a.events(), [ChannelEvent::Up { key: b.public() }, ChannelEvent::Ready]);
 }
 
 #[test]

@@ -147,3 +147,30 @@ fn a_tell_past_a_full_queue_below_is_refused_and_not_sealed() {
     assert!(refused > 0);
     assert!(sealed < 10_000, "{sealed} sealed");
 }
+
+#[test]
+fn a_stranger_counts_as_one_once_our_own_handshake_with_it_has_failed() {
+    let mut world = World::new(2);
+    world.cut = true;
+    world.tell(0, 1, b"nobody hears this").unwrap();
+    world.run(Duration::from_secs(10));
+    // Its hello takes precedence over ours if it has the lower id: one of these does.
+    for seed in 0..16 {
+        let clock = Anchor { at: Instant::ZERO, date: UnixTime::new(1_800_000_000 + seed, 0) };
+        let (seed, limits) = (Seed::from_u64(seed), Limits::default());
+        let layer = P2pke::new(key(1), &seed, clock, Accept::Anyone, &limits);
+        let mut stranger = Node::new(Stack::new(DatagramPort::new(&limits), layer));
+        let local = Vec::from([MemoryAddr(1)]);
+        stranger.handle_input(world.now, DatagramInput::Bound { local, mtu: MTU });
+        stranger.tell(world.now, addr(0), "x").unwrap();
+        let hello = stranger.poll_transmit().unwrap().payload.into_mut();
+        world.inject(MemoryAddr(1), 0, hello);
+    }
+    assert_eq!(world.value(0, "p2pke.half_open"), 0, "we dial it");
+    world.run(Duration::from_secs(6));
+    assert_eq!(world.value(0, "p2pke.dialling"), 0);
+    assert_eq!(world.value(0, "p2pke.half_open"), 1);
+    world.run(Duration::from_secs(10));
+    assert_eq!(world.value(0, "p2pke.half_open"), 0);
+    assert_eq!(world.value(0, "p2pke.channels"), 0);
+}
