@@ -5,3 +5,4 @@ pub mod conformance;
 pub mod laws;
 pub mod net;
 pub mod scenario;
+pub mod topology;
