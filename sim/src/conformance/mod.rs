@@ -21,9 +21,15 @@
 //! report.assert_passed();
 //! ```
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "a case names what it looks for")]
+
+mod address;
+mod ask;
+mod close;
 mod fabric;
 mod promises;
 mod report;
+mod secure;
 mod tell;
 mod trial;
 mod world;
@@ -31,7 +37,7 @@ mod world;
 pub use fabric::Fabric;
 pub use promises::{Duplicates, Oneself, Promises};
 pub use report::{Finding, Outcome, Report, Verdict};
-pub use trial::{NUMBERED, Post, Trial, lacks, number};
+pub use trial::{NUMBERED, Post, Reply, Trial, lacks, number};
 pub use world::{NOBODY, World};
 
 use core::any::Any;
@@ -61,7 +67,8 @@ impl<A> fmt::Debug for Case<A> {
 /// All cases, in the order in which [`run`] plays them.
 #[must_use]
 pub fn cases<A: Addr>() -> Vec<Case<A>> {
-    tell::cases()
+    let groups = [tell::cases(), close::cases(), address::cases(), ask::cases(), secure::cases()];
+    groups.into_iter().flatten().collect()
 }
 
 /// Plays all cases, each on nodes of its own: `make` is told how many, and a seed to draw from.

@@ -64,7 +64,7 @@ impl Promises {
             oneself: Oneself::Unspecified,
             reports_nobody: None,
             accepts: false,
-            wrong_addrs: vec![String::new(), "\0".into(), "\u{fffd}://\0@:".into()],
+            wrong_addrs: vec![String::new(), "\0".into(), "://@:\0".into()],
             patience: Duration::from_secs(60),
             quiet: Duration::from_secs(1),
         }

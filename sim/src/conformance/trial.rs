@@ -3,10 +3,10 @@
 use super::report::{Outcome, Verdict};
 use super::{Fabric, Promises};
 use core::time::Duration;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use tellask::seed::Rng;
-use tellask::swarm::TellError;
-use tellask::{Addr, Event, Instant, Payload, Seed};
+use tellask::swarm::{AskError, AskId, Refusal, TellError, Token};
+use tellask::{Addr, Command, Event, Instant, Message, Payload, Seed};
 
 /// How often a message is told that has not arrived, where a case is not about loss.
 const ATTEMPTS: u32 = 5;
@@ -28,8 +28,12 @@ pub struct Trial<'a, A> {
     pub rng: Rng,
     nodes: usize,
     numbers: u64,
+    asks: u64,
     turn: usize,
 }
+
+/// What became of a request.
+pub type Reply = Result<Vec<u8>, AskError>;
 
 /// A message on its way from node to node.
 #[derive(Clone, Debug)]
@@ -56,7 +60,7 @@ impl<'a, A: Addr> Trial<'a, A> {
         seed: &Seed,
     ) -> Outcome<Self> {
         let rng = seed.rng("conformance");
-        let trial = Self { fabric, promises, rng, nodes, numbers: 0, turn: 0 };
+        let trial = Self { fabric, promises, rng, nodes, numbers: 0, asks: 0, turn: 0 };
         let until = trial.fabric.now() + promises.patience;
         for node in 0..nodes {
             while trial.fabric.link(node).local.is_empty() {
@@ -176,36 +180,146 @@ impl<'a, A: Addr> Trial<'a, A> {
         }
     }
 
-    /// Tells all of them at once, those that do not arrive again, and returns those that never do.
+    /// Tells something that need not be accepted: to be refused at once is as good as later.
+    pub fn try_tell(&mut self, from: usize, dst: A, message: Vec<u8>) {
+        let _ = self.fabric.tell(from, dst, Payload::from(message));
+    }
+
+    /// Tells all of them at once, those that do not arrive again, and returns each as it arrived first.
     /// Which one arrived is told by its number.
     ///
     /// # Errors
     /// A node does not take one.
-    pub fn deliver(&mut self, posts: &[Post<A>]) -> Outcome<Vec<Post<A>>> {
-        let mut missing: Vec<Post<A>> = posts.to_vec();
+    pub fn hear(&mut self, posts: &[Post<A>]) -> Outcome<Vec<Option<Message<A>>>> {
+        let index: BTreeMap<(usize, Option<u64>), usize> = posts
+            .iter()
+            .enumerate()
+            .map(|(at, post)| ((post.to, number(&post.payload)), at))
+            .collect();
+        let mut heard: Vec<Option<Message<A>>> = vec![None; posts.len()];
         for _ in 0..ATTEMPTS {
-            for post in &missing {
+            for (post, _) in posts.iter().zip(&heard).filter(|(_, heard)| heard.is_none()) {
                 self.tell(post.from, &post.dst, &post.payload)?;
             }
-            let mut heard = BTreeSet::new();
             let until = self.patience();
-            while !missing.is_empty()
+            while heard.iter().any(Option::is_none)
                 && let Some((node, event)) = self.next(until)
             {
                 if let Event::Told(message) = event
-                    && let Some(arrived) = number(&message.payload)
+                    && let Some(at) = index.get(&(node, number(&message.payload)))
                 {
-                    heard.insert((node, arrived));
-                    missing.retain(|post| {
-                        number(&post.payload).is_none_or(|own| !heard.contains(&(post.to, own)))
-                    });
+                    heard[*at].get_or_insert(message);
                 }
             }
-            if missing.is_empty() {
-                break;
+        }
+        Ok(heard)
+    }
+
+    /// The same; all of them must arrive.
+    ///
+    /// # Errors
+    /// One of them never does.
+    pub fn deliver(&mut self, posts: &[Post<A>]) -> Outcome<Vec<Message<A>>> {
+        let heard = self.hear(posts)?;
+        let mut all = Vec::new();
+        for (post, message) in posts.iter().zip(heard) {
+            let Post { from, to, dst, payload } = post;
+            let len = payload.len();
+            all.push(message.ok_or_else(|| {
+                format!("node {to} never hears {len} bytes that node {from} tells it by {dst}")
+            })?);
+        }
+        Ok(all)
+    }
+
+    /// Tells one node something short from another, which must arrive.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn still_tells(&mut self, from: usize, to: usize) -> Outcome {
+        let post = self.post(from, to)?;
+        self.deliver(&[post]).map(drop)
+    }
+
+    /// Asks something; where the node is full, again as soon as it takes it.
+    ///
+    /// # Errors
+    /// It does not take it at all.
+    pub fn ask(
+        &mut self,
+        from: usize,
+        dst: &A,
+        payload: &[u8],
+        within: Duration,
+    ) -> Outcome<AskId> {
+        self.asks += 1;
+        let (id, until) = (AskId::new(self.asks), self.patience());
+        loop {
+            let (now, payload) = (self.fabric.now(), Payload::from(payload.to_vec()));
+            match self.fabric.ask(from, id, dst.clone(), payload, now + within) {
+                Ok(()) => return Ok(id),
+                Err(AskError::Full) if now < until => self.fabric.pass(Duration::from_millis(20)),
+                Err(error) => {
+                    return Err(format!("node {from} does not ask {dst}: {error}").into());
+                }
             }
         }
-        Ok(missing)
+    }
+
+    /// Waits for the outcomes of these requests, `until` then at the latest, and returns the first of
+    /// each. Whatever else happens is `handle`'s.
+    pub fn outcomes(
+        &mut self,
+        ids: &[AskId],
+        until: Instant,
+        handle: &mut dyn FnMut(&mut Self, usize, Event<A>),
+    ) -> BTreeMap<AskId, Reply> {
+        let mut outcomes = BTreeMap::new();
+        while ids.iter().any(|id| !outcomes.contains_key(id))
+            && let Some((node, event)) = self.next(until)
+        {
+            match event {
+                Event::Answered { id, result } => {
+                    outcomes.entry(id).or_insert(result.map(|reply| reply.to_vec()));
+                }
+                other => handle(self, node, other),
+            }
+        }
+        outcomes
+    }
+
+    /// Answers a request with what it says.
+    pub fn echo(&mut self, node: usize, event: Event<A>) {
+        if let Event::Asked { token, message, .. } = event {
+            self.answer(node, token, message.src, Ok(message.payload.into()));
+        }
+    }
+
+    /// Has a node answer a request.
+    pub fn answer(&mut self, node: usize, token: Token, dst: A, result: Result<Payload, Refusal>) {
+        self.fabric.command(node, Command::Answer { token, dst, result });
+    }
+
+    /// Asks one node something short from another; what it answers must be the same.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn still_asks(&mut self, from: usize, to: usize) -> Outcome {
+        let post = self.post(from, to)?;
+        let id = self.ask(from, &post.dst, &post.payload, self.promises.patience)?;
+        let until = self.lateness(self.patience());
+        match self.outcomes(&[id], until, &mut Self::echo).remove(&id) {
+            Some(Ok(reply)) if number(&reply) == number(&post.payload) => Ok(()),
+            Some(Ok(_)) => Err(format!("node {to} answers node {from} something else").into()),
+            Some(Err(error)) => Err(format!("node {from} asks node {to} in vain: {error}").into()),
+            None => Err(format!("node {from} asks node {to}, without any outcome").into()),
+        }
+    }
+
+    /// Until when something may come that is due at `deadline`.
+    #[must_use]
+    pub fn lateness(&self, deadline: Instant) -> Instant {
+        deadline + self.promises.quiet.max(self.promises.patience / 10)
     }
 }
 

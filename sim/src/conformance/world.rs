@@ -20,7 +20,7 @@ pub struct World<L: Swarm> {
     disguise: Option<Disguise<L::Addr>>,
 }
 
-type Disguise<A> = fn(&A, &A) -> A;
+type Disguise<A> = Box<dyn Fn(&A, &A) -> A>;
 
 impl<L> World<L>
 where
@@ -59,8 +59,11 @@ where
 
     /// How to make an address of the place of the first one and the key of the second one.
     #[must_use]
-    pub fn with_disguise(mut self, disguise: fn(&L::Addr, &L::Addr) -> L::Addr) -> Self {
-        self.disguise = Some(disguise);
+    pub fn with_disguise(
+        mut self,
+        disguise: impl Fn(&L::Addr, &L::Addr) -> L::Addr + 'static,
+    ) -> Self {
+        self.disguise = Some(Box::new(disguise));
         self
     }
 
@@ -150,7 +153,7 @@ where
 
     fn disguised(&self, at: usize, key_of: usize) -> Option<L::Addr> {
         let first = |node| self.link(node).local.into_iter().next();
-        Some(self.disguise?(&first(at)?, &first(key_of)?))
+        Some(self.disguise.as_ref()?(&first(at)?, &first(key_of)?))
     }
 
     fn vanish(&mut self, node: usize) -> bool {

@@ -1,22 +1,44 @@
 //! Swarms with one fault each: a thin wrapper on a right one.
 
-use std::collections::{BTreeSet, VecDeque};
+use core::str::FromStr;
+use std::collections::VecDeque;
+use tellask::layer::earliest;
 use tellask::stats::StatsSink;
 use tellask::swarm::Link;
 use tellask::{Command, Event, Instant, Layer, Swarm};
 
-/// What a fault makes of what passes it.
+/// What a fault makes of what passes it. Without a body, all is well.
 pub(crate) trait Fault<A> {
     /// An event on its way up.
-    fn on_event(&mut self, now: Instant, event: Event<A>, out: &mut Out<A>) {
-        let _ = now;
+    fn on_event(&mut self, _: Instant, event: Event<A>, out: &mut Out<A>) {
         out.events.push_back(event);
     }
 
     /// A command on its way down.
-    fn on_command(&mut self, now: Instant, command: Command<A>, out: &mut Out<A>) {
-        let _ = now;
+    fn on_command(&mut self, _: Instant, command: Command<A>, out: &mut Out<A>) {
         out.commands.push_back(command);
+    }
+
+    /// When [`on_timeout`](Self::on_timeout) is to be called.
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+
+    fn on_timeout(&mut self, _: Instant, _: &mut Out<A>) {}
+
+    /// Whether the swarm is full although it is not.
+    fn is_full(&self) -> bool {
+        false
+    }
+
+    /// Whether the swarm says that it is closed.
+    fn is_closed(&self, closed: bool) -> bool {
+        closed
+    }
+
+    /// What is read from a text, in place of what is right.
+    fn parse(&self, _own: &A, _text: &str, _right: Option<&A>) -> Option<A> {
+        None
     }
 }
 
@@ -27,17 +49,18 @@ pub(crate) struct Out<A> {
 }
 
 /// A right swarm under a fault.
-pub(crate) struct Planted<S: Swarm, F> {
+pub(crate) struct Planted<S: Swarm> {
     swarm: S,
-    fault: F,
+    fault: Box<dyn Fault<S::Addr>>,
     out: Out<S::Addr>,
+    link: Link<S::Addr>,
     latest: Instant,
 }
 
-impl<S: Swarm, F: Fault<S::Addr>> Planted<S, F> {
-    pub(crate) fn new(swarm: S, fault: F) -> Self {
+impl<S: Swarm> Planted<S> {
+    pub(crate) fn new(swarm: S, fault: Box<dyn Fault<S::Addr>>) -> Self {
         let out = Out { events: VecDeque::new(), commands: VecDeque::new() };
-        Self { swarm, fault, out, latest: Instant::ZERO }
+        Self { swarm, fault, out, link: Link::unknown(), latest: Instant::ZERO }
     }
 
     fn flush(&mut self) {
@@ -47,7 +70,7 @@ impl<S: Swarm, F: Fault<S::Addr>> Planted<S, F> {
     }
 }
 
-impl<S: Swarm, F: Fault<S::Addr>> Layer for Planted<S, F> {
+impl<S: Swarm> Layer for Planted<S> {
     type Input = S::Input;
     type Transmit = S::Transmit;
     type Command = S::Command;
@@ -67,6 +90,10 @@ impl<S: Swarm, F: Fault<S::Addr>> Layer for Planted<S, F> {
     fn handle_timeout(&mut self, now: Instant) {
         self.latest = now;
         self.swarm.handle_timeout(now);
+        if self.fault.poll_timeout().is_some_and(|due| due <= now) {
+            self.fault.on_timeout(now, &mut self.out);
+            self.flush();
+        }
     }
 
     fn poll_transmit(&mut self) -> Option<S::Transmit> {
@@ -74,18 +101,20 @@ impl<S: Swarm, F: Fault<S::Addr>> Layer for Planted<S, F> {
     }
 
     fn poll_event(&mut self) -> Option<S::Event> {
-        loop {
-            if let Some(event) = self.out.events.pop_front() {
-                return Some(event);
-            }
+        while self.out.events.is_empty() {
             let event = self.swarm.poll_event()?;
             self.fault.on_event(self.latest, event, &mut self.out);
             self.flush();
         }
+        let event = self.out.events.pop_front()?;
+        if let Event::Link(link) = &event {
+            self.link = link.clone();
+        }
+        Some(event)
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.swarm.poll_timeout()
+        earliest(self.swarm.poll_timeout(), self.fault.poll_timeout())
     }
 
     fn stats(&self, sink: &mut dyn StatsSink) {
@@ -93,11 +122,11 @@ impl<S: Swarm, F: Fault<S::Addr>> Layer for Planted<S, F> {
     }
 }
 
-impl<S: Swarm, F: Fault<S::Addr>> Swarm for Planted<S, F> {
+impl<S: Swarm> Swarm for Planted<S> {
     type Addr = S::Addr;
 
     fn link(&self) -> &Link<S::Addr> {
-        self.swarm.link()
+        &self.link
     }
 
     fn mtu_to(&self, dst: &S::Addr) -> usize {
@@ -105,41 +134,17 @@ impl<S: Swarm, F: Fault<S::Addr>> Swarm for Planted<S, F> {
     }
 
     fn is_full(&self, dst: &S::Addr) -> bool {
-        self.swarm.is_full(dst)
+        self.swarm.is_full(dst) || self.fault.is_full()
     }
 
     fn is_closed(&self) -> bool {
-        self.swarm.is_closed()
-    }
-}
-
-impl<A> Fault<A> for Box<dyn Fault<A>> {
-    fn on_event(&mut self, now: Instant, event: Event<A>, out: &mut Out<A>) {
-        (**self).on_event(now, event, out);
+        self.fault.is_closed(self.swarm.is_closed())
     }
 
-    fn on_command(&mut self, now: Instant, command: Command<A>, out: &mut Out<A>) {
-        (**self).on_command(now, command, out);
-    }
-}
-
-type Make<A> = fn() -> Box<dyn Fault<A>>;
-
-/// The case that is named for a fault, what the swarm does that has it, and the fault.
-pub(crate) fn faults<A: Ord + Clone + 'static>() -> Vec<(&'static str, &'static str, Make<A>)> {
-    vec![("tell: every pair", "has room for six peers", || Box::new(RoomForSix(BTreeSet::new())))]
-}
-
-struct RoomForSix<A>(BTreeSet<A>);
-
-impl<A: Ord + Clone> Fault<A> for RoomForSix<A> {
-    fn on_event(&mut self, _: Instant, event: Event<A>, out: &mut Out<A>) {
-        if let Event::Told(message) = &event {
-            if self.0.len() == 6 && !self.0.contains(&message.src) {
-                return;
-            }
-            self.0.insert(message.src.clone());
-        }
-        out.events.push_back(event);
+    fn parse_addr(&self, text: &str) -> Result<S::Addr, <S::Addr as FromStr>::Err> {
+        let read = self.swarm.parse_addr(text);
+        let own = self.link.local.first();
+        let wrong = own.and_then(|own| self.fault.parse(own, text, read.as_ref().ok()));
+        wrong.map_or(read, Ok)
     }
 }
