@@ -23,6 +23,7 @@ impl<C: Channel, A: Addr> Mux<C, A> {
                     Undeliverable::Closed
                 } else if let Some(id) = id.push(label) {
                     payload.prepend(&port.header);
+                    port.asking += 1;
                     self.counters.asked += 1;
                     self.control.push_back(Command::Ask { id, dst, payload, deadline });
                     return;

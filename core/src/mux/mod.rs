@@ -25,7 +25,8 @@
 //! | full, ready | no channel, until its own queue crosses its mark |
 //!
 //! Channels are opened and closed while the multiplexer runs, by [`Mux::open`] and [`Mux::close`].
-//! `Command::Close` of a channel closes that channel; that of the last open one closes the swarm below.
+//! `Command::Close` of a channel closes that channel, once its requests have their outcomes; that of the last
+//! open one closes the swarm below. [`Mux::close`] waits for no outcome.
 //!
 //! Timers: that at which a request's asker has given up, after which its answer goes nowhere.
 //!
@@ -231,7 +232,8 @@ impl<C: Channel, A: Addr> Mux<C, A> {
     }
 
     /// Closes a channel, and nothing but it: what it accepted still goes down, then it is told
-    /// [`Event::Closed`] and may be opened anew. Whether it was open.
+    /// [`Event::Closed`] and may be opened anew. The outcomes of its requests are lost. Whether it was
+    /// open.
     pub fn close(&mut self, now: Instant, channel: &C) -> bool {
         self.advance(now);
         let Some(slot) = self.index.get(channel).copied() else { return false };
@@ -325,10 +327,15 @@ impl<C: Channel, A: Addr> Mux<C, A> {
         if !port.out.is_empty() {
             return;
         }
+        let port_is_idle = port.asking == 0;
         let ports = || self.slots.iter().filter_map(|slot| slot.port.as_ref());
         let is_last = ports().all(|port| port.closing != Closing::No);
         if alone || !is_last {
-            return self.end(slot);
+            // The outcomes of its requests come before its end.
+            if alone || port_is_idle {
+                self.end(slot);
+            }
+            return;
         }
         if self.closed == Closed::No && ports().all(|port| port.out.is_empty()) {
             self.closed = Closed::Passed;
@@ -456,7 +463,7 @@ impl<C: Channel, A: Addr> Mux<C, A> {
         for slot in &self.slots {
             slot.taken.hash(&mut hasher);
             if let Some(port) = &slot.port {
-                (port.deficit, port.closing, port.told).hash(&mut hasher);
+                (port.deficit, port.closing, port.told, port.asking).hash(&mut hasher);
                 port.header.hash(&mut hasher);
             }
         }

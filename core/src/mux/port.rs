@@ -20,6 +20,8 @@ pub(super) struct Port<A, C> {
     pub(super) reporting: bool,
     // It told something at some time.
     pub(super) told: bool,
+    // Its requests that have no outcome yet.
+    pub(super) asking: usize,
     pub(super) closing: Closing,
 }
 
@@ -47,6 +49,7 @@ impl<A: Clone + Ord, C: Channel> Port<A, C> {
             active: false,
             reporting: false,
             told: false,
+            asking: 0,
             closing: Closing::No,
         }
     }

@@ -441,6 +441,29 @@ fn what_was_asked_on_a_closed_channel_is_not_answered_to_the_next_one() {
 }
 
 #[test]
+fn a_channel_ends_once_its_requests_have_their_outcomes() {
+    let mut mux = mux([5, 6]);
+    let (deadline, payload) = (NOW + core::time::Duration::from_secs(1), || Payload::from("what"));
+    let ask = |seq| Command::Ask { id: AskId::new(seq), dst: PEER, payload: payload(), deadline };
+    mux.handle_command(NOW, (5, ask(1)));
+    mux.handle_command(NOW, (5, ask(2)));
+    let ids = transmits(&mut mux).into_iter().map(|command| match command {
+        Command::Ask { id, .. } => id,
+        other => panic!("{other:?}"),
+    });
+    mux.handle_command(NOW, (5, Command::Close));
+    assert_eq!(events(&mut mux), [], "two are outstanding");
+    for (id, seq) in ids.zip([1, 2]) {
+        assert_eq!(events(&mut mux), []);
+        mux.handle_input(NOW, Event::Answered { id, result: Err(AskError::Busy) });
+        let outcome = Event::Answered { id: AskId::new(seq), result: Err(AskError::Busy) };
+        assert_eq!(mux.poll_event(), Some((5, outcome)));
+    }
+    assert_eq!(events(&mut mux), [(5, Event::Closed)]);
+    assert!(mux.channels().eq([&6]));
+}
+
+#[test]
 fn whoever_wants_a_peer_identified_is_told_and_nobody_else() {
     let mut mux = mux([5, 6, 7]);
     for channel in [6, 5, 6] {

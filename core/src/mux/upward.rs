@@ -30,6 +30,10 @@ impl<C: Channel, A: Addr> Mux<C, A> {
                 let (label, id) = id.pop();
                 if let Some(slot) = self.slot_of(label) {
                     self.push(slot, Event::Answered { id, result });
+                    if let Some(port) = self.port(slot) {
+                        port.asking = port.asking.saturating_sub(1);
+                    }
+                    self.finish_close(slot);
                 }
             }
             Event::Identified { addr, result } => self.on_identified(addr, result),

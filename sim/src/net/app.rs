@@ -1,7 +1,7 @@
 //! What stands on a node: an application with virtual timers.
 
 use super::trace::Trace;
-use tellask::swarm::TellError;
+use tellask::swarm::{AskError, AskId, TellError};
 use tellask::{Instant, Layer, MemoryAddr, Node, Payload, Swarm};
 
 /// The application of one node. It outlives crashes of the node, since it is what a scenario observes with.
@@ -76,5 +76,19 @@ impl<L: Swarm> Cx<'_, L> {
     /// The stack did not accept it.
     pub fn tell(&mut self, dst: L::Addr, payload: impl Into<Payload>) -> Result<(), TellError> {
         self.node.tell(self.now, dst, payload)
+    }
+
+    /// Sends a request, whose reply comes as an event with the same `id`.
+    ///
+    /// # Errors
+    /// The stack did not accept it.
+    pub fn ask(
+        &mut self,
+        id: AskId,
+        dst: L::Addr,
+        payload: impl Into<Payload>,
+        deadline: Instant,
+    ) -> Result<(), AskError> {
+        self.node.ask(self.now, id, dst, payload, deadline)
     }
 }

@@ -26,6 +26,11 @@ impl Chance {
         if millionths > Self::ALWAYS.0 { Self::ALWAYS } else { Self(millionths) }
     }
 
+    /// Whether it happens this time.
+    pub(crate) fn strikes(self, rng: &mut tellask::seed::Rng) -> bool {
+        rng.chance(self.0.into(), Self::ALWAYS.0.into())
+    }
+
     pub(super) fn happens(self, draw: Draw, domain: &str) -> bool {
         self.0 > 0 && draw.below(domain, 1_000_000) < u64::from(self.0)
     }

@@ -157,6 +157,11 @@ where
         &self.tap
     }
 
+    /// Who listens in, to tell them what to listen for.
+    pub const fn tap_mut(&mut self) -> &mut T {
+        &mut self.tap
+    }
+
     /// What happens on every way that has no faults of its own, from now on.
     pub const fn set_faults(&mut self, faults: Faults) {
         self.faults = faults;
@@ -231,6 +236,11 @@ where
     #[must_use]
     pub fn app_at(&self, addr: MemoryAddr) -> Option<&A> {
         Some(&self.nodes.get(&addr)?.app)
+    }
+
+    /// The same, to take out what it holds. What is to reach its node goes through [`app`](Self::app).
+    pub fn app_at_mut(&mut self, addr: MemoryAddr) -> Option<&mut A> {
+        Some(&mut self.nodes.get_mut(&addr)?.app)
     }
 
     /// All applications, in the order of addresses.

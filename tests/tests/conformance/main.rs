@@ -1,0 +1,98 @@
+//! Every swarm passes the conformance suite, and each planted fault fails the case that is named for it.
+
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test names what it looks for")]
+
+mod faults;
+mod leaky;
+mod planted;
+mod stacks;
+
+use faults::Plant;
+use planted::Planted;
+use stacks::datagrams;
+use std::collections::BTreeSet;
+use tellask::MemoryAddr;
+use tellask_sim::conformance::cases;
+
+const SEED: u64 = 4;
+
+/// Plays the suite on each stack, boxed and not.
+macro_rules! stacks_pass {
+    ($($name:ident: datagrams $(. $layer:ident($($arg:expr)?))*;)*) => { $(
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn passes() {
+                datagrams()$(.$layer($($arg)?))*.play(SEED).assert_passed();
+            }
+
+            #[test]
+            fn passes_in_boxes() {
+                datagrams().boxed()$(.$layer($($arg)?).boxed())*.play(SEED).assert_passed();
+            }
+        }
+    )* };
+}
+
+stacks_pass! {
+    bare: datagrams;
+    p2pke: datagrams.secured();
+    fragment: datagrams.fragmented(64 * 1_024);
+    ask: datagrams.asking();
+    mux: datagrams.muxed();
+    join: datagrams.fanned();
+    loopback: datagrams.looped();
+    map: datagrams.mapped();
+    filter: datagrams.secured().filtered();
+    secure_fragments: datagrams.secured().fragmented(64 * 1_024);
+    secure_asks: datagrams.secured().asking();
+    p2pke_over_asks: datagrams.asking().secured();
+    secure_channels: datagrams.secured().asking().muxed();
+    channels_of_fragments: datagrams.fragmented(20_000).muxed();
+    whole: datagrams.secured().fragmented(64 * 1_024).asking().muxed();
+    whole_and_oneself: datagrams.secured().fragmented(64 * 1_024).asking().muxed().looped();
+    asks_on_two_channels: datagrams.secured().fragmented(9_000).fanned().filtered().looped();
+    mux_over_mux: datagrams.muxed().muxed().asking().mapped();
+    fragments_of_channels: datagrams.muxed().fragmented(30_000).asking();
+    secure_twice: datagrams.secured().secured().asking();
+}
+
+/// Plays the suite on the recipe's swarm with a fault on it, which only one case is to find.
+macro_rules! is_found {
+    ($recipe:expr, $plant:expr, $found:expr) => {{
+        let (recipe, Plant { case, what, fault }) = ($recipe, $plant);
+        let nobody = recipe.nobody.clone();
+        let faulty = recipe.with(move |lower, _, _| Planted::new(lower, fault(&nobody)));
+        let report = faulty.play(SEED);
+        if report.failed() != [case] {
+            $found.push(format!("a swarm that {what} is to fail {case:?}: {report}"));
+        }
+        case
+    }};
+}
+
+#[test]
+fn each_planted_fault_fails_the_case_that_is_named_for_it_and_no_other() {
+    let (mut wrong, mut covered) = (Vec::new(), BTreeSet::new());
+    let whole = || datagrams().secured().asking().muxed().boxed();
+    let right = whole().play(SEED);
+    right.assert_passed();
+    assert_eq!(right.not_applicable(), ["ask: unsupported"], "{right}");
+    let plants = [faults::of_tells(), faults::of_asks(), faults::of_keys()];
+    for plant in plants.into_iter().flatten() {
+        covered.insert(is_found!(whole(), plant, wrong));
+    }
+    covered.insert(is_found!(datagrams(), faults::of_no_asks(), wrong));
+    covered.insert(is_found!(datagrams().looped(), faults::of_loops(), wrong));
+    covered.insert(is_found!(datagrams().fanned(), faults::of_members(), wrong));
+    let leaky = datagrams().asking().leaky().play(SEED);
+    let case = "secure: in clear";
+    if leaky.failed() != [case] {
+        wrong.push(format!("a secure swarm that leaves asks to whoever is below: {leaky}"));
+    }
+    covered.insert(case);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let all: BTreeSet<&str> = cases::<MemoryAddr>().iter().map(|case| case.name).collect();
+    assert_eq!(covered, all, "every case is named for a fault");
+}
