@@ -218,7 +218,8 @@ fn a_message_stops_in_the_middle_where_the_side_below_is_full_and_goes_on() {
 
 #[test]
 fn no_more_than_a_burst_leaves_for_one_destination_at_once() {
-    let mut node = Node::new(300_000, &Seed::from_u64(1), &limits());
+    let limits = Limits { send: 1_000_000, ..limits() };
+    let mut node = Node::new(300_000, &Seed::from_u64(1), &limits);
     node.handle_input(NOW, link(1_400));
     let most = BURST + 1_400;
     let (mut total, mut now) = (0, NOW);
