@@ -4,7 +4,9 @@
 //! every change: 20 nodes for a minute. The large one is played by hand:
 //! `tellask-sim run all-to-all --nodes 100 --seconds 600`.
 
-use tellask_sim::scenario::{Report, SCENARIOS, Settings, all_to_all, faults, flood, rekey};
+use tellask_sim::scenario::{
+    Report, SCENARIOS, Settings, all_to_all, asks, congestion, faults, flood, rekey,
+};
 
 const SEED: u64 = 20_260_101;
 
@@ -50,6 +52,21 @@ fn all_pairs_talk_again_after_corruption_partitions_and_crashes() {
     assert!(report.figure("datagrams_sent_again") > 0, "{report}");
     assert!(report.figure("messages_delivered_spoilt") > 0, "{report}");
     assert!(report.figure("peers_down") > 0, "{report}");
+}
+
+#[test]
+fn asks_over_a_path_that_loses_a_third_are_all_answered_once_for_little_more_than_it_takes() {
+    let (nodes, seconds) = if in_full() { (8, 300) } else { (4, 60) };
+    let report = play(asks, nodes, seconds, SEED);
+    assert!(report.figure("datagrams_lost") * 4 > report.figure("datagrams_sent"), "{report}");
+    assert!(report.figure("asks_answered") > 50, "{report}");
+    assert!(report.figure("sent_per_needed_permille") < 1_300, "{report}");
+}
+
+#[test]
+fn answers_through_one_slow_link_fill_it_and_share_it() {
+    let report = play(congestion, 9, if in_full() { 60 } else { 30 }, SEED);
+    assert!(report.figure("datagrams_overflowed") > 0, "the queue is the bottleneck\n{report}");
 }
 
 #[test]

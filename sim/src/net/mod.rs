@@ -16,6 +16,7 @@
 mod app;
 mod draw;
 mod faults;
+mod pipe;
 mod tap;
 #[cfg(test)]
 mod tests;
@@ -23,10 +24,12 @@ mod trace;
 
 pub use app::{App, Cx};
 pub use faults::{Chance, Faults};
+pub use pipe::{Pipe, PipeId, Piped};
 pub use tap::{DatagramId, Fate, Loss, Sighting, Tap};
 pub use trace::Trace;
 
 use self::draw::Draw;
+use self::pipe::Piping;
 use core::cmp::Ordering;
 use core::fmt;
 use core::time::Duration;
@@ -44,6 +47,8 @@ pub struct Network<L, A = (), T = ()> {
     faults: Faults,
     ways: BTreeMap<(MemoryAddr, MemoryAddr), Faults>,
     cuts: BTreeSet<(MemoryAddr, MemoryAddr)>,
+    pipes: Vec<Piping>,
+    piped: BTreeMap<(MemoryAddr, MemoryAddr), PipeId>,
     mtu: usize,
     trace: Trace,
     totals: Totals,
@@ -126,6 +131,8 @@ where
             faults: Faults::NONE,
             ways: BTreeMap::new(),
             cuts: BTreeSet::new(),
+            pipes: Vec::new(),
+            piped: BTreeMap::new(),
             mtu: 1_400,
             trace: Trace::new(),
             totals: Totals::default(),
@@ -170,6 +177,24 @@ where
     /// What happens from `src` to `dst`, from now on; the other direction is as before.
     pub fn set_faults_between(&mut self, src: MemoryAddr, dst: MemoryAddr, faults: Faults) {
         self.ways.insert((src, dst), faults);
+    }
+
+    /// Lays a link that is only so fast; [`lead`](Self::lead) says what goes through it.
+    pub fn lay(&mut self, pipe: Pipe) -> PipeId {
+        self.pipes.push(Piping::new(pipe));
+        PipeId(self.pipes.len() - 1)
+    }
+
+    /// Leads what `src` sends to `dst` through a pipe from now on, in front of all faults. Several ways
+    /// may go through one pipe, and share it.
+    pub fn lead(&mut self, src: MemoryAddr, dst: MemoryAddr, through: PipeId) {
+        self.piped.insert((src, dst), through);
+    }
+
+    /// What went through a pipe so far.
+    #[must_use]
+    pub fn piped(&self, pipe: PipeId) -> Piped {
+        self.pipes.get(pipe.0).map(|pipe| pipe.total).unwrap_or_default()
     }
 
     /// The largest datagram, in bytes. Nodes that are added later learn it when they are bound, the
@@ -407,6 +432,12 @@ where
             }
             return;
         }
+        let pipe = self.piped.get(&(sender, dst)).and_then(|pipe| self.pipes.get_mut(pipe.0));
+        let Some(leaves) = pipe.map_or(Some(self.now), |pipe| pipe.pass(self.now, bytes.len()))
+        else {
+            self.see(id, src, dst, Fate::Sent { copies: 1 }, &bytes);
+            return self.see(id, src, dst, Fate::Lost(Loss::Overflow), &bytes);
+        };
         self.see(id, src, dst, Fate::Sent { copies }, &bytes);
         for copy in 0..copies {
             let draw = draw.with(copy.into());
@@ -421,7 +452,7 @@ where
             }
             let mut bytes = bytes.clone();
             let spoilt = faults.spoil(draw, &mut bytes);
-            let at = self.now + faults.time(draw);
+            let at = leaves + faults.time(draw);
             self.flying.push(Flight { at, id, copy, src, dst, bytes, spoilt });
         }
     }

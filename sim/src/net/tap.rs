@@ -68,6 +68,8 @@ pub enum Loss {
     Nobody,
     /// It is larger than the network's MTU.
     TooLarge,
+    /// The queue of a [`Pipe`](super::Pipe) was full.
+    Overflow,
 }
 
 impl Fate {
@@ -81,6 +83,7 @@ impl Fate {
             Self::Lost(Loss::Cut) => 33,
             Self::Lost(Loss::Nobody) => 34,
             Self::Lost(Loss::TooLarge) => 35,
+            Self::Lost(Loss::Overflow) => 36,
         }
     }
 }

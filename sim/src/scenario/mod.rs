@@ -4,6 +4,8 @@
 //! the same report, its trace hash included, on every platform.
 
 mod all_to_all;
+mod asks;
+mod congestion;
 mod crowd;
 mod faults;
 mod flood;
@@ -14,6 +16,8 @@ mod secure;
 mod talker;
 
 pub use all_to_all::all_to_all;
+pub use asks::{Asker, Asks, asks};
+pub use congestion::congestion;
 pub use crowd::Crowd;
 pub use faults::faults;
 pub use flood::flood;
@@ -49,6 +53,16 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "all-to-all",
         about: "everybody tells everybody with 20 % loss and a new session every second [20 nodes, 60 s]",
         run: all_to_all,
+    },
+    Scenario {
+        name: "asks",
+        about: "pairs that ask for up to 256 KiB with as much, with 30 % loss, and all is answered once [20 nodes]",
+        run: asks,
+    },
+    Scenario {
+        name: "congestion",
+        about: "answers of 1 MiB for everybody through one slow link, which they share [9 nodes, 60 s]",
+        run: congestion,
     },
     Scenario {
         name: "faults",

@@ -106,15 +106,17 @@ pair!(mapped, "The same addresses, by way of two functions.", || {
     Stack::new(port(), Map::new(same, same, &Limits::default()))
 });
 
+type Muxed<C> = Stack<Port, Mux<C, MemoryAddr>>;
+type Sent<C> = (C, Command<MemoryAddr>);
+type Heard<C> = (C, Event<MemoryAddr>);
+
 /// Channels `others` and `channel`, and messages on the latter.
+#[allow(clippy::type_complexity, reason = "a closure has no other name")]
 pub(crate) fn channels<C: Channel + Debug>(
     channel: C,
     others: Vec<C>,
-) -> Pair<
-    Stack<Port, Mux<C, MemoryAddr>>,
-    impl Fn(Command<MemoryAddr>) -> (C, Command<MemoryAddr>),
-    impl Fn((C, Event<MemoryAddr>)) -> Event<MemoryAddr>,
-> {
+) -> Pair<Muxed<C>, impl Fn(Command<MemoryAddr>) -> Sent<C>, impl Fn(Heard<C>) -> Event<MemoryAddr>>
+{
     let all = [others, vec![channel.clone()]].concat();
     let make = move || {
         let mux = Mux::new(&Limits::default()).with_channels(all.clone()).expect("opens");
