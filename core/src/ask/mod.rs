@@ -592,7 +592,7 @@ impl<A: Addr> Layer for Asking<A> {
         sink.gauge("asked_bytes", self.sending as u64);
         sink.gauge("parts_bytes", self.receiving as u64);
         sink.gauge("remembered_bytes", self.remembered as u64);
-        sink.state("peers", &|hasher| self.dump(hasher));
+        sink.state("state", &|hasher| self.dump(hasher));
         sink.leave();
     }
 }

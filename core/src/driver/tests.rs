@@ -14,6 +14,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 
+const LONG: Duration = Duration::from_secs(10);
+
 #[derive(Default)]
 struct Count(AtomicUsize);
 
@@ -105,7 +107,7 @@ fn a_driver_whose_socket_is_blocked_is_woken_only_for_an_earlier_time() {
     hub.turn(at(3), core::iter::empty(), &mut Vec::new(), 9);
     assert_eq!(hub.park(at(3), &driver, true), Park::Sleep(None));
     // Nothing waits, so that the driver may end.
-    hub.close(at(4), PATIENCE);
+    hub.close(at(4), LONG);
     wake(&mut hub);
     assert_eq!(woken.taken(), 1);
 }
@@ -239,7 +241,7 @@ fn a_close_is_finished_when_everything_was_collected_and_sent() {
     let cx = Context::from_waker(Waker::noop());
     let mut hub = hub();
     hub.tell(at(1), &PEER, body(1)).expect("taken");
-    hub.close(at(2), PATIENCE);
+    hub.close(at(2), LONG);
     assert_eq!(hub.tell(at(2), &PEER, body(1)), Err(TellError::Closed));
     let mut batch = Vec::new();
     assert_eq!(hub.turn(at(3), core::iter::empty(), &mut batch, 9), Stage::Closing);
