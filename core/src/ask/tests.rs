@@ -9,6 +9,7 @@ use bytes::BytesMut;
 use std::collections::BTreeMap as Map;
 use std::eprintln;
 
+mod attacks;
 mod basics;
 mod bundles;
 
