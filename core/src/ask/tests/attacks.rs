@@ -82,7 +82,7 @@ fn attack_23_parts_that_disagree_do_not_change_what_is_there() {
     forge(&mut world, 0, 1, request(1, 20, 0), &[1; 10]);
     assert_eq!(world.stat(1, "ask.parts_bytes"), 20);
     // Another total; and other bytes in a place that is taken.
-    forge(&mut world, 0, 1, request(1, 30, 10), &[2; 20]);
+    forge(&mut world, 0, 1, request(1, 30, 10), &[2; 10]);
     assert_eq!(world.stat(1, "ask.rejected_misfit"), 1);
     forge(&mut world, 0, 1, request(1, 20, 5), &[3; 10]);
     forge(&mut world, 0, 1, request(1, 20, 10), &[4; 10]);
@@ -129,6 +129,23 @@ fn attack_23_a_request_that_comes_again_after_its_answer_runs_no_second_time() {
     forge(&mut world, 0, 1, request(1, 5, 0), &body(5, 0));
     assert_eq!(world.stat(1, "ask.run"), run + 1);
     assert!(world.stat(1, "ask.duplicates") > 0);
+}
+
+#[test]
+fn attack_23_an_acknowledgement_of_what_was_never_sent_is_refused() {
+    let mut world = acquainted(&Limits::default());
+    let (header, _) = header_of(&world, 1);
+    let mut writer = Writer::ack_only(Vec::new(), header);
+    writer.ack(0, [(0, 5_000)].into_iter(), 1);
+    writer.uvarint(0);
+    let (payload, _) = writer.finish(Bytes::new());
+    world.deliver(MemoryAddr(1), MemoryAddr(0), payload.into_mut());
+    let mut writer = Writer::part(Vec::new(), header, 900);
+    writer.ack(0, [(0, 5_000)].into_iter(), 1);
+    writer.frame(&Frame::Ping { lowest: 0 });
+    let (payload, _) = writer.finish(Bytes::new());
+    world.deliver(MemoryAddr(1), MemoryAddr(0), payload.into_mut());
+    assert_eq!(world.stat(0, "ask.rejected_ack"), 2);
 }
 
 #[test]
@@ -226,6 +243,7 @@ fn attack_25_an_answer_over_the_askers_limit_is_refused_with_it_and_never_cut() 
     let (token, _) = world.asked(1);
     world.answer(1, 0, token, body(5_001, 0));
     assert_eq!(world.answered(0), (1, Err(AskError::TooLarge { limit: 5_000 })));
+    assert!(world.stat(1, "ask.data_sent") < 100, "nothing of it was sent");
     world.ask(0, 1, 2, body(5, 0), SECOND);
     let (token, _) = world.asked(1);
     world.answer(1, 0, token, body(5_000, 0));
