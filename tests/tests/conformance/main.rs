@@ -5,6 +5,7 @@
 mod faults;
 mod leaky;
 mod planted;
+mod realm;
 mod stacks;
 mod udp;
 
@@ -90,6 +91,16 @@ fn all_pass(plays: impl IntoIterator<Item = (&'static str, Play)>) {
             assert!(report.failed().is_empty(), "{name}: {report}");
         }
     });
+}
+
+#[test]
+fn the_nodes_of_a_realm_pass() {
+    all_pass([
+        ("bare", (|| realm::play(&realm::datagrams(), SEED)) as Play),
+        ("fragment", || realm::play(&realm::datagrams().fragmented(64 * 1_024), SEED)),
+        ("ask", || realm::play(&realm::datagrams().asking(), SEED)),
+        ("mux", || realm::play(&realm::datagrams().asking().muxed().looped(), SEED)),
+    ]);
 }
 
 #[test]

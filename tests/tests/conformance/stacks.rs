@@ -45,7 +45,7 @@ pub(crate) fn key(node: usize) -> SecretKey {
 const SOMEBODY: usize = 99;
 
 /// What a node would be called at the place of the first and with the key of the second.
-type Disguise<A> = Rc<dyn Fn(&A, &A) -> A>;
+pub(crate) type Disguise<A> = Rc<dyn Fn(&A, &A) -> A>;
 
 /// The stack of a node.
 type Make<L> = Rc<dyn Fn(usize, &Seed) -> L>;
@@ -231,9 +231,9 @@ where
         (self.make)(node, &Seed::from_u64(seed).child(&format!("node {node}")))
     }
 
-    /// What a node would be called at the place of the first and with the key of the second.
-    pub(crate) fn disguise(&self, at: &A, key_of: &A) -> Option<A> {
-        Some(self.disguise.as_ref()?(at, key_of))
+    /// What a node would be called at the place of another, where keys are proven.
+    pub(crate) fn disguise(&self) -> Option<Disguise<A>> {
+        self.disguise.clone()
     }
 }
 
@@ -242,12 +242,15 @@ where
     A: Addr + 'static,
     L: Swarm<Addr = A>
         + Layer<Input = DatagramInput<MemoryAddr>, Transmit = Datagram<MemoryAddr>>
+        + Send
         + 'static,
 {
     /// Nodes of it on a network.
-    pub(crate) fn world(&self, nodes: usize, seed: u64) -> World<L> {
+    fn world(&self, nodes: usize, seed: u64) -> World<Boxed<MemoryAddr, A>> {
         let keys = (0..nodes).map(|node| *key(node).public());
-        let world = World::new(seed, nodes, MTU, |node| self.stack(node, seed))
+        // In a box, so that the suite is compiled once for all stacks of these addresses.
+        let stack = |node| -> Boxed<MemoryAddr, A> { Box::new(self.stack(node, seed)) };
+        let world = World::new(seed, nodes, MTU, stack)
             .with_nobody(self.nobody.clone())
             .with_keys(keys.collect());
         match self.disguise.clone() {

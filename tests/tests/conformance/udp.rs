@@ -1,6 +1,6 @@
 //! Nodes on real sockets of the loopback interface, as an application holds them.
 
-use super::stacks::{Recipe, key};
+use super::stacks::{Disguise, Recipe, key};
 use core::net::{Ipv4Addr, SocketAddr};
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
@@ -51,13 +51,24 @@ where
         + Send
         + 'static,
 {
-    run(seed, &recipe.promises, |nodes, seed| Sockets::new(recipe, nodes, seed))
+    let stack = |node, seed| -> UdpStack<A> { Box::new(recipe.stack(node, seed)) };
+    let seen = Seen { nobody: recipe.nobody.clone(), disguise: recipe.disguise() };
+    run(seed, &recipe.promises, |nodes, seed| {
+        Sockets::new((0..nodes).map(|node| stack(node, seed)), seen.clone())
+    })
+}
+
+/// What the nodes of a recipe would be called.
+#[derive(Clone)]
+struct Seen<A> {
+    nobody: A,
+    disguise: Option<Disguise<A>>,
 }
 
 /// Nodes of one runtime, which runs while time passes.
-struct Sockets<'a, A: Addr, L> {
+struct Sockets<A: Addr> {
     runtime: Runtime,
-    recipe: &'a Recipe<UdpAddr, A, L>,
+    seen: Seen<A>,
     epoch: time::Instant,
     nodes: Vec<Side<A>>,
     wake: Arc<Notify>,
@@ -170,28 +181,20 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<'a, A, L> Sockets<'a, A, L>
-where
-    A: Addr + Send + Sync + Unpin + 'static,
-    L: Swarm<Addr = A>
-        + Layer<Input = DatagramInput<UdpAddr>, Transmit = Datagram<UdpAddr>>
-        + Send
-        + 'static,
-{
-    fn new(recipe: &'a Recipe<UdpAddr, A, L>, nodes: usize, seed: u64) -> Self {
+impl<A: Addr + Send + Sync + Unpin + 'static> Sockets<A> {
+    fn new(stacks: impl Iterator<Item = UdpStack<A>>, seen: Seen<A>) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         let wake = Arc::new(Notify::new());
         let (epoch, entered) = (time::Instant::now(), runtime.enter());
-        let spawn = |node| {
-            let stack: UdpStack<A> = Box::new(recipe.stack(node, seed));
+        let spawn = |stack| {
             let loopback = UdpAddr(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
             // The stack brings its own port.
             let node = runtime.block_on(udp(loopback).layer(move |_, _| stack).spawn());
             Side::new(node.expect("a free port"), &wake)
         };
-        let nodes = (0..nodes).map(spawn).collect();
+        let nodes = stacks.map(spawn).collect();
         drop(entered);
-        Self { runtime, recipe, epoch, nodes, wake }
+        Self { runtime, seen, epoch, nodes, wake }
     }
 
     fn node(&self, node: usize) -> Option<&Node<A>> {
@@ -216,14 +219,7 @@ where
     }
 }
 
-impl<A, L> Fabric for Sockets<'_, A, L>
-where
-    A: Addr + Send + Sync + Unpin + 'static,
-    L: Swarm<Addr = A>
-        + Layer<Input = DatagramInput<UdpAddr>, Transmit = Datagram<UdpAddr>>
-        + Send
-        + 'static,
-{
+impl<A: Addr + Send + Sync + Unpin + 'static> Fabric for Sockets<A> {
     type Addr = A;
 
     fn now(&self) -> Instant {
@@ -329,7 +325,7 @@ where
     }
 
     fn nobody(&self) -> Option<A> {
-        Some(self.recipe.nobody.clone())
+        Some(self.seen.nobody.clone())
     }
 
     fn key(&self, node: usize) -> Option<PublicKey> {
@@ -338,7 +334,7 @@ where
 
     fn disguised(&self, at: usize, key_of: usize) -> Option<A> {
         let first = |node| self.link(node).local.into_iter().next();
-        self.recipe.disguise(&first(at)?, &first(key_of)?)
+        Some(self.seen.disguise.as_ref()?(&first(at)?, &first(key_of)?))
     }
 
     fn vanish(&mut self, node: usize) -> bool {
