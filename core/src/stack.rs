@@ -188,4 +188,11 @@ where
     fn is_closed(&self) -> bool {
         self.upper.is_closed()
     }
+
+    fn parse_addr(
+        &self,
+        text: &str,
+    ) -> Result<Self::Addr, <Self::Addr as core::str::FromStr>::Err> {
+        self.upper.parse_addr(text)
+    }
 }

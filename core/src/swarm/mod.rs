@@ -144,6 +144,13 @@ impl<S: Swarm + ?Sized> Swarm for Box<S> {
     fn is_closed(&self) -> bool {
         (**self).is_closed()
     }
+
+    fn parse_addr(
+        &self,
+        text: &str,
+    ) -> Result<Self::Addr, <Self::Addr as core::str::FromStr>::Err> {
+        (**self).parse_addr(text)
+    }
 }
 
 /// Any swarm over addresses `A` whose lower side takes `I` and gives `T`: for stacks chosen at run time.

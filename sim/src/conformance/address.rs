@@ -34,6 +34,9 @@ fn round_trip<A: Addr>(trial: &mut Trial<'_, A>) -> Outcome {
 fn wrong_texts<A: Addr>(trial: &mut Trial<'_, A>) -> Outcome {
     let own = trial.addr(0)?.to_string();
     let mut wrong = trial.promises.wrong_addrs.clone();
+    if wrong.is_empty() {
+        return Err(lacks("texts that are no addresses"));
+    }
     wrong.push(format!("{own}\0"));
     for text in wrong {
         if let Ok(read) = trial.fabric.parse(0, &text) {

@@ -285,10 +285,7 @@ fn late_answer<A: Addr>(trial: &mut Trial<'_, A>) -> Outcome {
     let deadline = trial.fabric.now() + within;
     let id = trial.ask(0, &post.dst, &post.payload, within)?;
     let (mut held, mut outcomes) = (None, Vec::new());
-    for until in [trial.lateness(deadline), trial.lateness(trial.lateness(deadline))] {
-        if let Some((node, token, src)) = held.take() {
-            trial.answer(node, token, src, Ok(Payload::from("late")));
-        }
+    let mut listen = |trial: &mut Trial<'_, A>, until| {
         while let Some((node, event)) = trial.next(until) {
             match event {
                 Event::Asked { token, message, .. } => held = Some((node, token, message.src)),
@@ -296,7 +293,12 @@ fn late_answer<A: Addr>(trial: &mut Trial<'_, A>) -> Outcome {
                 _ => {}
             }
         }
-    }
+        held.take()
+    };
+    let asked = listen(trial, trial.lateness(deadline));
+    let (node, token, src) = asked.ok_or_else(|| "the request never arrives".to_owned())?;
+    trial.answer(node, token, src, Ok(Payload::from("late")));
+    listen(trial, trial.quiet());
     if outcomes.len() > 1 || outcomes.iter().any(Result::is_ok) {
         return Err(format!("a request that was answered late has {outcomes:?}").into());
     }

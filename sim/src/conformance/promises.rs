@@ -22,7 +22,7 @@ pub struct Promises {
     pub reports_nobody: Option<Duration>,
     /// [`Setting::Accept`](tellask::swarm::Setting::Accept) says whom it hears.
     pub accepts: bool,
-    /// Texts that are no addresses of it.
+    /// Texts that are no addresses of it; none, where every text is one.
     pub wrong_addrs: Vec<String>,
     /// How long the suite waits for what has to come. Generous: it is waited for in vain only where
     /// something is wrong, or lost.

@@ -201,7 +201,7 @@ impl<'a, A: Addr> Trial<'a, A> {
             for (post, _) in posts.iter().zip(&heard).filter(|(_, heard)| heard.is_none()) {
                 self.tell(post.from, &post.dst, &post.payload)?;
             }
-            let until = self.patience();
+            let until = self.fabric.now() + self.promises.patience / 4;
             while heard.iter().any(Option::is_none)
                 && let Some((node, event)) = self.next(until)
             {

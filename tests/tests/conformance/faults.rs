@@ -23,7 +23,7 @@ pub(crate) struct Plant<A> {
 /// A fault of what comes up: `change` says what becomes of an event.
 struct Upward<F>(F);
 
-impl<A, F: FnMut(Event<A>, &mut Out<A>)> Fault<A> for Upward<F> {
+impl<A, F: FnMut(Event<A>, &mut Out<A>) + Send> Fault<A> for Upward<F> {
     fn on_event(&mut self, _: Instant, event: Event<A>, out: &mut Out<A>) {
         (self.0)(event, out);
     }
@@ -32,7 +32,7 @@ impl<A, F: FnMut(Event<A>, &mut Out<A>)> Fault<A> for Upward<F> {
 /// The same where every event becomes one event or none.
 struct Mapped<F>(F);
 
-impl<A, F: FnMut(Event<A>) -> Option<Event<A>>> Fault<A> for Mapped<F> {
+impl<A, F: FnMut(Event<A>) -> Option<Event<A>> + Send> Fault<A> for Mapped<F> {
     fn on_event(&mut self, _: Instant, event: Event<A>, out: &mut Out<A>) {
         out.events.extend((self.0)(event));
     }
@@ -41,36 +41,38 @@ impl<A, F: FnMut(Event<A>) -> Option<Event<A>>> Fault<A> for Mapped<F> {
 /// A fault of what goes down: every command becomes one command or none.
 struct Downward<F>(F);
 
-impl<A, F: FnMut(Command<A>) -> Option<Command<A>>> Fault<A> for Downward<F> {
+impl<A, F: FnMut(Command<A>) -> Option<Command<A>> + Send> Fault<A> for Downward<F> {
     fn on_command(&mut self, _: Instant, command: Command<A>, out: &mut Out<A>) {
         out.commands.extend((self.0)(command));
     }
 }
 
-fn upward<A: 'static>(change: impl FnMut(Event<A>, &mut Out<A>) + 'static) -> Box<dyn Fault<A>> {
+fn upward<A: Send + 'static>(
+    change: impl FnMut(Event<A>, &mut Out<A>) + Send + 'static,
+) -> Box<dyn Fault<A>> {
     Box::new(Upward(change))
 }
 
-fn mapped<A: 'static>(
-    change: impl FnMut(Event<A>) -> Option<Event<A>> + 'static,
+fn mapped<A: Send + 'static>(
+    change: impl FnMut(Event<A>) -> Option<Event<A>> + Send + 'static,
 ) -> Box<dyn Fault<A>> {
     Box::new(Mapped(change))
 }
 
-fn downward<A: 'static>(
-    change: impl FnMut(Command<A>) -> Option<Command<A>> + 'static,
+fn downward<A: Send + 'static>(
+    change: impl FnMut(Command<A>) -> Option<Command<A>> + Send + 'static,
 ) -> Box<dyn Fault<A>> {
     Box::new(Downward(change))
 }
 
 /// A fault of reading addresses: what is read, in place of what is right.
-fn parser<A: 'static>(read: fn(&A, &str, Option<&A>) -> Option<A>) -> Box<dyn Fault<A>> {
+fn parser<A: Send + 'static>(read: fn(&A, &str, Option<&A>) -> Option<A>) -> Box<dyn Fault<A>> {
     Box::new(Parser(read))
 }
 
 /// A fault of messages: what becomes of each, `false` for nothing.
-fn of_messages<A: 'static>(
-    mut change: impl FnMut(&mut Message<A>) -> bool + 'static,
+fn of_messages<A: Send + 'static>(
+    mut change: impl FnMut(&mut Message<A>) -> bool + Send + 'static,
 ) -> Box<dyn Fault<A>> {
     mapped(move |event| match event {
         Event::Told(mut message) => change(&mut message).then_some(Event::Told(message)),
@@ -79,7 +81,7 @@ fn of_messages<A: 'static>(
 }
 
 /// A fault of outcomes that come to nothing.
-fn no_outcome<A: 'static>(which: fn(&AskError) -> bool) -> Box<dyn Fault<A>> {
+fn no_outcome<A: Send + 'static>(which: fn(&AskError) -> bool) -> Box<dyn Fault<A>> {
     mapped(move |event| match event {
         Event::Answered { result: Err(error), .. } if which(&error) => None,
         other => Some(other),
@@ -95,8 +97,8 @@ macro_rules! plants {
 /// Faults of tells, of closing and of addresses.
 pub(crate) fn of_tells<K, A>() -> Vec<Plant<At<K, PeerAddr<A>>>>
 where
-    K: Addr + 'static,
-    A: Addr + 'static,
+    K: Addr + Send + 'static,
+    A: Addr + Send + 'static,
 {
     plants! {
         "tell: every pair", "has room for six peers": |_| {
@@ -227,7 +229,7 @@ where
 }
 
 /// Faults of asks, where there are any.
-pub(crate) fn of_asks<A: Addr + 'static>() -> Vec<Plant<A>> {
+pub(crate) fn of_asks<A: Addr + Send + 'static>() -> Vec<Plant<A>> {
     plants! {
         "ask: every pair", "has room for six askers": |_| {
             let mut known = BTreeSet::<A>::new();
@@ -297,8 +299,8 @@ pub(crate) fn of_asks<A: Addr + 'static>() -> Vec<Plant<A>> {
 /// Faults of keys and secrets.
 pub(crate) fn of_keys<K, A>() -> Vec<Plant<At<K, PeerAddr<A>>>>
 where
-    K: Addr + 'static,
-    A: Addr + 'static,
+    K: Addr + Send + 'static,
+    A: Addr + Send + 'static,
 {
     plants! {
         "secure: key", "shows a key that nobody holds": |_| mapped(|event| Some(match event {
@@ -321,7 +323,7 @@ where
 }
 
 /// Of a swarm that cannot ask.
-pub(crate) fn of_no_asks<A: 'static>() -> Plant<A> {
+pub(crate) fn of_no_asks<A: Send + 'static>() -> Plant<A> {
     Plant {
         case: "ask: unsupported",
         what: "says nothing of a request that it cannot make",
@@ -335,7 +337,7 @@ pub(crate) fn of_no_asks<A: 'static>() -> Plant<A> {
 }
 
 /// Of two swarms that are one.
-pub(crate) fn of_members<A: Addr + 'static>() -> Plant<A> {
+pub(crate) fn of_members<A: Addr + Send + 'static>() -> Plant<A> {
     Plant {
         case: "ask: equal tokens",
         what: "finds who asked by the token alone",
@@ -344,7 +346,7 @@ pub(crate) fn of_members<A: Addr + 'static>() -> Plant<A> {
 }
 
 /// Of a swarm that hears itself, or should.
-pub(crate) fn of_loops<A: Clone + PartialEq + 'static>() -> Plant<A> {
+pub(crate) fn of_loops<A: PartialEq + Send + 'static>() -> Plant<A> {
     Plant {
         case: "tell: oneself",
         what: "does not hear itself",

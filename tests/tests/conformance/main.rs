@@ -5,57 +5,119 @@
 mod faults;
 mod leaky;
 mod planted;
+mod realm;
 mod stacks;
+mod udp;
 
 use faults::Plant;
 use planted::Planted;
 use stacks::datagrams;
 use std::collections::BTreeSet;
 use tellask::MemoryAddr;
-use tellask_sim::conformance::cases;
+use tellask_sim::conformance::{Report, cases};
 
+/// What sockets are played with: they have randomness of their own.
 const SEED: u64 = 4;
+/// What is played in memory.
+const SEEDS: [u64; 3] = [4, 5, 6];
 
-/// Plays the suite on each stack, boxed and not.
-macro_rules! stacks_pass {
+/// The stacks, each as it grows from datagrams: `$play` gets their names and their layers.
+macro_rules! stacks {
+    ($play:ident) => {
+        $play! {
+            bare: datagrams;
+            p2pke: datagrams.secured();
+            fragment: datagrams.fragmented(64 * 1_024);
+            ask: datagrams.asking();
+            mux: datagrams.muxed();
+            join: datagrams.fanned();
+            loopback: datagrams.looped();
+            map: datagrams.mapped();
+            filter: datagrams.secured().filtered();
+            secure_fragments: datagrams.secured().fragmented(64 * 1_024);
+            secure_asks: datagrams.secured().asking();
+            p2pke_over_asks: datagrams.asking().secured();
+            secure_channels: datagrams.secured().asking().muxed();
+            channels_of_fragments: datagrams.fragmented(20_000).muxed();
+            whole: datagrams.secured().fragmented(64 * 1_024).asking().muxed();
+            whole_and_oneself: datagrams.secured().fragmented(64 * 1_024).asking().muxed().looped();
+            asks_on_two_channels: datagrams.secured().fragmented(9_000).fanned().filtered().looped();
+            mux_over_mux: datagrams.muxed().muxed().asking().mapped();
+            fragments_of_channels: datagrams.muxed().fragmented(30_000).asking();
+            secure_twice: datagrams.secured().secured().asking();
+        }
+    };
+}
+
+/// Plays the suite on each stack in memory, boxed and not.
+macro_rules! in_memory {
     ($($name:ident: datagrams $(. $layer:ident($($arg:expr)?))*;)*) => { $(
         mod $name {
             use super::*;
 
             #[test]
-            fn passes() {
-                datagrams()$(.$layer($($arg)?))*.play(SEED).assert_passed();
+            fn passes_in_memory() {
+                let stack = datagrams()$(.$layer($($arg)?))*;
+                SEEDS.iter().for_each(|seed| stack.play(*seed).assert_passed());
             }
 
             #[test]
-            fn passes_in_boxes() {
-                datagrams().boxed()$(.$layer($($arg)?).boxed())*.play(SEED).assert_passed();
+            fn passes_in_memory_in_boxes() {
+                let stack = datagrams().boxed()$(.$layer($($arg)?).boxed())*;
+                SEEDS.iter().for_each(|seed| stack.play(*seed).assert_passed());
             }
         }
     )* };
 }
 
-stacks_pass! {
-    bare: datagrams;
-    p2pke: datagrams.secured();
-    fragment: datagrams.fragmented(64 * 1_024);
-    ask: datagrams.asking();
-    mux: datagrams.muxed();
-    join: datagrams.fanned();
-    loopback: datagrams.looped();
-    map: datagrams.mapped();
-    filter: datagrams.secured().filtered();
-    secure_fragments: datagrams.secured().fragmented(64 * 1_024);
-    secure_asks: datagrams.secured().asking();
-    p2pke_over_asks: datagrams.asking().secured();
-    secure_channels: datagrams.secured().asking().muxed();
-    channels_of_fragments: datagrams.fragmented(20_000).muxed();
-    whole: datagrams.secured().fragmented(64 * 1_024).asking().muxed();
-    whole_and_oneself: datagrams.secured().fragmented(64 * 1_024).asking().muxed().looped();
-    asks_on_two_channels: datagrams.secured().fragmented(9_000).fanned().filtered().looped();
-    mux_over_mux: datagrams.muxed().muxed().asking().mapped();
-    fragments_of_channels: datagrams.muxed().fragmented(30_000).asking();
-    secure_twice: datagrams.secured().secured().asking();
+/// Stacks on sockets of the loopback interface, by name: boxed and not.
+macro_rules! on_sockets {
+    ($($name:ident: datagrams $(. $layer:ident($($arg:expr)?))*;)*) => {
+        [$((
+            stringify!($name),
+            || udp::play(&udp::datagrams()$(.$layer($($arg)?))*, SEED),
+            || udp::play(&udp::datagrams().boxed()$(.$layer($($arg)?).boxed())*, SEED),
+        )),*]
+    };
+}
+
+stacks!(in_memory);
+
+/// How to play the suite on a stack.
+type Play = fn() -> Report;
+
+/// Plays it on all of them side by side: most of the time they wait.
+fn all_pass(plays: impl IntoIterator<Item = (&'static str, Play)>) {
+    std::thread::scope(|scope| {
+        let spawn = |(name, play)| (name, scope.spawn(play));
+        let threads: Vec<_> = plays.into_iter().map(spawn).collect();
+        for (name, thread) in threads {
+            let report = thread.join().expect("a case that panics is reported");
+            assert!(report.failed().is_empty(), "{name}: {report}");
+        }
+    });
+}
+
+#[test]
+fn the_nodes_of_a_realm_pass() {
+    all_pass([
+        ("bare", (|| realm::play(&realm::datagrams(), SEED)) as Play),
+        ("fragment", || realm::play(&realm::datagrams().fragmented(64 * 1_024), SEED)),
+        ("ask", || realm::play(&realm::datagrams().asking(), SEED)),
+        ("mux", || realm::play(&realm::datagrams().asking().muxed().looped(), SEED)),
+    ]);
+}
+
+#[test]
+fn every_stack_passes_on_sockets() {
+    let stacks: [(&str, Play, Play); _] = stacks!(on_sockets);
+    all_pass(stacks.map(|(name, play, _)| (name, play)));
+}
+
+#[test]
+fn every_stack_passes_on_sockets_in_boxes() {
+    let stacks: [(&str, Play, Play); _] = stacks!(on_sockets);
+    all_pass(stacks.map(|(name, _, play)| (name, play)));
 }
 
 /// Plays the suite on the recipe's swarm with a fault on it, which only one case is to find.
@@ -64,9 +126,10 @@ macro_rules! is_found {
         let (recipe, Plant { case, what, fault }) = ($recipe, $plant);
         let nobody = recipe.nobody.clone();
         let faulty = recipe.with(move |lower, _, _| Planted::new(lower, fault(&nobody)));
-        let report = faulty.play(SEED);
-        if report.failed() != [case] {
-            $found.push(format!("a swarm that {what} is to fail {case:?}: {report}"));
+        for report in SEEDS.map(|seed| faulty.play(seed)) {
+            if report.failed() != [case] {
+                $found.push(format!("a swarm that {what} is to fail {case:?}: {report}"));
+            }
         }
         case
     }};

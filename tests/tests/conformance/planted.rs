@@ -8,7 +8,7 @@ use tellask::swarm::Link;
 use tellask::{Command, Event, Instant, Layer, Swarm};
 
 /// What a fault makes of what passes it. Without a body, all is well.
-pub(crate) trait Fault<A> {
+pub(crate) trait Fault<A>: Send {
     /// An event on its way up.
     fn on_event(&mut self, _: Instant, event: Event<A>, out: &mut Out<A>) {
         out.events.push_back(event);

@@ -1,6 +1,7 @@
 //! The swarms that the suite is played on: layers by layers, on datagrams in memory.
 
 use super::leaky::Leaky;
+use core::marker::PhantomData;
 use std::rc::Rc;
 use tellask::addr::Source;
 use tellask::ask::Asking;
@@ -8,6 +9,7 @@ use tellask::filter::Keyed;
 use tellask::identity::SecretKey;
 use tellask::mux::Name;
 use tellask::p2pke::P2pke;
+use tellask::p2pke::channel::Timing;
 use tellask::swarm::{Accept, BoxSwarm};
 use tellask::time::Anchor;
 use tellask::{
@@ -16,8 +18,7 @@ use tellask::{
 };
 use tellask_sim::conformance::{NOBODY, Oneself, Promises, Report, World, run};
 
-pub(crate) type Port = DatagramPort<MemoryAddr>;
-type Boxed<A> = BoxSwarm<DatagramInput<MemoryAddr>, Datagram<MemoryAddr>, A>;
+type Boxed<S, A> = BoxSwarm<DatagramInput<S>, Datagram<S>, A>;
 type Mapped<A> = Map<A, At<u64, A>, fn(&A) -> Option<At<u64, A>>, fn(&At<u64, A>) -> Option<A>>;
 type Muxed<A, L> = Stack<Stack<L, Mux<Name, A>>, Join<Name, A>>;
 type Fanned<A, L> = Stack<Stack<Stack<L, Mux<u16, A>>, Par<u16, Asking<A>>>, Join<u16, A>>;
@@ -44,34 +45,44 @@ pub(crate) fn key(node: usize) -> SecretKey {
 const SOMEBODY: usize = 99;
 
 /// What a node would be called at the place of the first and with the key of the second.
-type Disguise<A> = Rc<dyn Fn(&A, &A) -> A>;
+pub(crate) type Disguise<A> = Rc<dyn Fn(&A, &A) -> A>;
 
 /// The stack of a node.
 type Make<L> = Rc<dyn Fn(usize, &Seed) -> L>;
 
 /// How to make the nodes of a swarm, and what they promise.
-pub(crate) struct Recipe<A, L> {
+pub(crate) struct Recipe<S, A, L> {
     make: Make<L>,
     pub(crate) nobody: A,
     disguise: Option<Disguise<A>>,
     pub(crate) promises: Promises,
+    timing: Timing,
     layers: usize,
+    below: PhantomData<S>,
 }
 
-/// Bare datagrams.
-pub(crate) fn datagrams() -> Recipe<MemoryAddr, Port> {
+/// Bare datagrams in memory.
+pub(crate) fn datagrams() -> Recipe<MemoryAddr, MemoryAddr, DatagramPort<MemoryAddr>> {
+    datagrams_of(NOBODY, Timing::DEFAULT)
+}
+
+/// Bare datagrams between addresses of any kind. Nobody is at `nobody`; secure layers keep to `timing`.
+pub(crate) fn datagrams_of<S: Addr + 'static>(
+    nobody: S,
+    timing: Timing,
+) -> Recipe<S, S, DatagramPort<S>> {
     let mut promises = Promises::datagrams(MTU);
     promises.oneself = Oneself::Delivered;
-    let make = Rc::new(|_, _: &Seed| Port::new(&limits()));
-    Recipe { make, nobody: NOBODY, disguise: None, promises, layers: 0 }
+    let make = Rc::new(|_, _: &Seed| DatagramPort::new(&limits()));
+    let below = PhantomData;
+    Recipe { make, nobody, disguise: None, promises, timing, layers: 0, below }
 }
 
-impl<A, L> Recipe<A, L>
+impl<S, A, L> Recipe<S, A, L>
 where
+    S: Addr + 'static,
     A: Addr + 'static,
-    L: Swarm<Addr = A>
-        + Layer<Input = DatagramInput<MemoryAddr>, Transmit = Datagram<MemoryAddr>>
-        + 'static,
+    L: Swarm<Addr = A> + Layer<Input = DatagramInput<S>, Transmit = Datagram<S>> + 'static,
 {
     /// Puts a layer on it. `up` says what the nodes are called above it, `down` the reverse.
     fn on<B: 'static, M>(
@@ -79,37 +90,40 @@ where
         layer: impl Fn(L, usize, &Seed) -> M + 'static,
         up: impl Fn(A) -> B + 'static,
         down: fn(&B) -> &A,
-    ) -> Recipe<B, M> {
-        let Self { make, nobody, disguise, promises, layers } = self;
+    ) -> Recipe<S, B, M> {
+        let Self { make, nobody, disguise, promises, timing, layers, below } = self;
         let label = format!("layer {layers}");
         let make = move |node, seed: &Seed| layer(make(node, seed), node, &seed.child(&label));
         let (make, nobody) = (Rc::new(make), up(nobody));
         let disguise = disguise.map(|disguise| -> Disguise<B> {
             Rc::new(move |at, key_of| up(disguise(down(at), down(key_of))))
         });
-        Recipe { make, nobody, disguise, promises, layers: layers + 1 }
+        Recipe { make, nobody, disguise, promises, timing, layers: layers + 1, below }
     }
 
     /// Puts a layer on it that keeps the addresses.
     pub(crate) fn with<M: 'static>(
         self,
         layer: impl Fn(L, usize, &Seed) -> M + 'static,
-    ) -> Recipe<A, M> {
+    ) -> Recipe<S, A, M> {
         self.on(layer, |addr| addr, |addr| addr)
     }
 
-    pub(crate) fn secured(self) -> Recipe<PeerAddr<A>, Stack<L, P2pke<A>>>
+    pub(crate) fn secured(self) -> Recipe<S, PeerAddr<A>, Stack<L, P2pke<A>>>
     where
         A: Source,
     {
-        let p2pke = |lower, node, seed: &Seed| {
+        let timing = self.timing;
+        let p2pke = move |lower, node, seed: &Seed| {
             let (key, clock) = (key(node), Anchor::default());
-            Stack::new(lower, P2pke::new(key, seed, clock, Accept::Anyone, &limits()))
+            let p2pke = P2pke::new(key, seed, clock, Accept::Anyone, &limits());
+            Stack::new(lower, p2pke.with_timing(timing))
         };
         let id = key(SOMEBODY).id();
         let mut recipe = self.on(p2pke, move |addr| PeerAddr { id, addr }, |peer| &peer.addr);
         recipe.promises.mtu -= HEADER;
         recipe.promises = recipe.promises.secured();
+        recipe.promises.reports_nobody = Some(2 * timing.handshake_timeout);
         recipe.promises.ask_max = None;
         let disguise = |at: &PeerAddr<A>, key_of: &PeerAddr<A>| PeerAddr {
             id: key_of.id,
@@ -120,28 +134,28 @@ where
     }
 
     /// Secured, but for requests: those also go down as they are.
-    pub(crate) fn leaky(self) -> Recipe<PeerAddr<A>, Stack<L, Leaky<A>>>
+    pub(crate) fn leaky(self) -> Recipe<S, PeerAddr<A>, Stack<L, Leaky<A>>>
     where
         A: Source,
     {
         let make = Rc::clone(&self.make);
-        let Recipe { nobody, disguise, promises, layers, .. } = self.secured();
+        let Recipe { nobody, disguise, promises, timing, layers, below, .. } = self.secured();
         let make = move |node, seed: &Seed| {
             let (key, clock) = (key(node), Anchor::default());
             let p2pke = P2pke::new(key, &seed.child("leaky"), clock, Accept::Anyone, &limits());
             Stack::new(make(node, seed), Leaky::new(p2pke))
         };
-        Recipe { make: Rc::new(make), nobody, disguise, promises, layers }
+        Recipe { make: Rc::new(make), nobody, disguise, promises, timing, layers, below }
     }
 
-    pub(crate) fn fragmented(self, max: usize) -> Recipe<A, Stack<L, Fragmenter<A>>> {
+    pub(crate) fn fragmented(self, max: usize) -> Recipe<S, A, Stack<L, Fragmenter<A>>> {
         let mut recipe = self
             .with(move |lower, _, seed| Stack::new(lower, Fragmenter::new(max, seed, &limits())));
         recipe.promises.mtu = max;
         recipe
     }
 
-    pub(crate) fn asking(self) -> Recipe<A, Stack<L, Asking<A>>> {
+    pub(crate) fn asking(self) -> Recipe<S, A, Stack<L, Asking<A>>> {
         let asking = |lower, _, seed: &Seed| Stack::new(lower, Asking::new(seed, &limits()));
         let mut recipe = self.with(asking);
         recipe.promises.mtu -= HEADER;
@@ -150,7 +164,7 @@ where
     }
 
     /// Two channels, as one swarm.
-    pub(crate) fn muxed(self) -> Recipe<At<Name, A>, Muxed<A, L>> {
+    pub(crate) fn muxed(self) -> Recipe<S, At<Name, A>, Muxed<A, L>> {
         let mux = |lower, _, _: &Seed| {
             let channels = ["one", "two"].map(Name::from);
             let mux = Mux::new(&limits()).with_channels(channels).expect("there is room");
@@ -165,7 +179,7 @@ where
 
     /// Two channels with an asking layer each, as one swarm: both count their tokens from the same
     /// number.
-    pub(crate) fn fanned(self) -> Recipe<At<u16, A>, Fanned<A, L>> {
+    pub(crate) fn fanned(self) -> Recipe<S, At<u16, A>, Fanned<A, L>> {
         let fan = |lower, _, seed: &Seed| {
             let mux = Mux::new(&limits()).with_channels([1, 2]).expect("there is room");
             let mut asking = Par::new();
@@ -181,14 +195,14 @@ where
         recipe
     }
 
-    pub(crate) fn looped(self) -> Recipe<A, Stack<L, Loopback<A>>> {
+    pub(crate) fn looped(self) -> Recipe<S, A, Stack<L, Loopback<A>>> {
         let mut recipe = self.with(|lower, _, _| Stack::new(lower, Loopback::new(&limits())));
         recipe.promises.oneself = Oneself::Delivered;
         recipe
     }
 
     /// Only the nodes of this world are let through; and nobody else is anywhere.
-    pub(crate) fn filtered(self) -> Recipe<A, Stack<L, Filter<A>>>
+    pub(crate) fn filtered(self) -> Recipe<S, A, Stack<L, Filter<A>>>
     where
         A: Keyed,
     {
@@ -197,7 +211,7 @@ where
     }
 
     /// Every address behind a number.
-    pub(crate) fn mapped(self) -> Recipe<At<u64, A>, Stack<L, Mapped<A>>> {
+    pub(crate) fn mapped(self) -> Recipe<S, At<u64, A>, Stack<L, Mapped<A>>> {
         let up: fn(&A) -> Option<At<u64, A>> = |addr| Some(At { key: 7, addr: addr.clone() });
         let down: fn(&At<u64, A>) -> Option<A> = |at| (at.key == 7).then(|| at.addr.clone());
         let map = move |lower, _, _: &Seed| Stack::new(lower, Map::new(up, down, &limits()));
@@ -205,17 +219,37 @@ where
     }
 
     /// The same, chosen at run time.
-    pub(crate) fn boxed(self) -> Recipe<A, Boxed<A>>
+    pub(crate) fn boxed(self) -> Recipe<S, A, Boxed<S, A>>
     where
         L: Send,
     {
-        self.with(|lower, _, _| -> Boxed<A> { Box::new(lower) })
+        self.with(|lower, _, _| -> Boxed<S, A> { Box::new(lower) })
     }
 
+    /// The stack of a node.
+    pub(crate) fn stack(&self, node: usize, seed: u64) -> L {
+        (self.make)(node, &Seed::from_u64(seed).child(&format!("node {node}")))
+    }
+
+    /// What a node would be called at the place of another, where keys are proven.
+    pub(crate) fn disguise(&self) -> Option<Disguise<A>> {
+        self.disguise.clone()
+    }
+}
+
+impl<A, L> Recipe<MemoryAddr, A, L>
+where
+    A: Addr + 'static,
+    L: Swarm<Addr = A>
+        + Layer<Input = DatagramInput<MemoryAddr>, Transmit = Datagram<MemoryAddr>>
+        + Send
+        + 'static,
+{
     /// Nodes of it on a network.
-    pub(crate) fn world(&self, nodes: usize, seed: u64) -> World<L> {
-        let stack = |node| (self.make)(node, &Seed::from_u64(seed).child(&format!("node {node}")));
+    fn world(&self, nodes: usize, seed: u64) -> World<Boxed<MemoryAddr, A>> {
         let keys = (0..nodes).map(|node| *key(node).public());
+        // In a box, so that the suite is compiled once for all stacks of these addresses.
+        let stack = |node| -> Boxed<MemoryAddr, A> { Box::new(self.stack(node, seed)) };
         let world = World::new(seed, nodes, MTU, stack)
             .with_nobody(self.nobody.clone())
             .with_keys(keys.collect());
@@ -225,7 +259,7 @@ where
         }
     }
 
-    /// Plays the suite.
+    /// Plays the suite in memory.
     pub(crate) fn play(&self, seed: u64) -> Report {
         run(seed, &self.promises, |nodes, seed| self.world(nodes, seed))
     }

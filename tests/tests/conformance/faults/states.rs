@@ -8,7 +8,7 @@ use tellask::{Addr, At, BytesMut, Command, Event, Instant, Payload, PeerAddr};
 /// What fits.
 pub(super) struct Cuts(pub(super) usize);
 
-impl<A> Fault<A> for Cuts {
+impl<A: Send> Fault<A> for Cuts {
     fn on_event(&mut self, _: Instant, event: Event<A>, out: &mut Out<A>) {
         if let Event::Link(link) = &event {
             self.0 = link.tell_max;
@@ -40,7 +40,7 @@ impl<A: Addr> Through<A> {
     }
 }
 
-impl<A: Addr> Fault<A> for Through<A> {
+impl<A: Addr + Send> Fault<A> for Through<A> {
     fn on_event(&mut self, _: Instant, event: Event<A>, out: &mut Out<A>) {
         if let Event::Told(message) = &event
             && self.turn(&message.src, true) >= 4
@@ -61,7 +61,7 @@ impl<A: Addr> Fault<A> for Through<A> {
 /// Whom it hears, and when it heard it last.
 pub(super) struct OneAtATime<A>(pub(super) Option<(A, Instant)>);
 
-impl<A: Addr> Fault<A> for OneAtATime<A> {
+impl<A: Addr + Send> Fault<A> for OneAtATime<A> {
     fn on_event(&mut self, now: Instant, event: Event<A>, out: &mut Out<A>) {
         if let Event::Told(message) = &event {
             let second = core::time::Duration::from_secs(1);
@@ -80,7 +80,7 @@ impl<A: Addr> Fault<A> for OneAtATime<A> {
 /// Whether it was ever full.
 pub(super) struct FullForEver(pub(super) bool);
 
-impl<A> Fault<A> for FullForEver {
+impl<A: Send> Fault<A> for FullForEver {
     fn on_event(&mut self, _: Instant, event: Event<A>, out: &mut Out<A>) {
         self.0 |= matches!(event, Event::Full { .. });
         out.events.push_back(event);
@@ -96,7 +96,7 @@ pub(super) struct Misrouted<A> {
     pub(super) somebody: Option<A>,
 }
 
-impl<A: Addr> Fault<A> for Misrouted<A> {
+impl<A: Addr + Send> Fault<A> for Misrouted<A> {
     fn on_event(&mut self, _: Instant, event: Event<A>, out: &mut Out<A>) {
         if let Event::Told(message) = &event {
             self.somebody = Some(message.src.clone());
@@ -119,7 +119,7 @@ impl<A: Addr> Fault<A> for Misrouted<A> {
 /// Its own addresses.
 pub(super) struct HearsItself<A>(pub(super) Vec<A>);
 
-impl<A: Addr> Fault<A> for HearsItself<A> {
+impl<A: Addr + Send> Fault<A> for HearsItself<A> {
     fn on_event(&mut self, _: Instant, event: Event<A>, out: &mut Out<A>) {
         if let Event::Link(link) = &event {
             self.0.clone_from(&link.local);
@@ -147,7 +147,7 @@ impl<A> Forgets<A> {
     }
 }
 
-impl<A> Fault<A> for Forgets<A> {
+impl<A: Send> Fault<A> for Forgets<A> {
     fn on_command(&mut self, now: Instant, command: Command<A>, out: &mut Out<A>) {
         match command {
             Command::Tell { .. } => {
@@ -174,7 +174,7 @@ impl<A> Fault<A> for Forgets<A> {
 
 pub(super) struct NeverClosed;
 
-impl<A> Fault<A> for NeverClosed {
+impl<A: Send> Fault<A> for NeverClosed {
     fn is_closed(&self, _: bool) -> bool {
         false
     }
@@ -183,7 +183,7 @@ impl<A> Fault<A> for NeverClosed {
 /// Whether it is to close.
 pub(super) struct ForgetsAsks(pub(super) bool);
 
-impl<A> Fault<A> for ForgetsAsks {
+impl<A: Send> Fault<A> for ForgetsAsks {
     fn on_event(&mut self, _: Instant, event: Event<A>, out: &mut Out<A>) {
         if !(self.0 && matches!(event, Event::Answered { .. })) {
             out.events.push_back(event);
@@ -198,7 +198,7 @@ impl<A> Fault<A> for ForgetsAsks {
 
 pub(super) struct Parser<A>(pub(super) fn(&A, &str, Option<&A>) -> Option<A>);
 
-impl<A> Fault<A> for Parser<A> {
+impl<A: Send> Fault<A> for Parser<A> {
     fn parse(&self, own: &A, text: &str, right: Option<&A>) -> Option<A> {
         (self.0)(own, text, right)
     }
@@ -207,7 +207,7 @@ impl<A> Fault<A> for Parser<A> {
 /// Who asked, and what it was called, by token: the answer goes there all the same.
 pub(super) struct AsksItself<A>(pub(super) BTreeMap<Token, (A, A)>);
 
-impl<A: Addr> Fault<A> for AsksItself<A> {
+impl<A: Addr + Send> Fault<A> for AsksItself<A> {
     fn on_event(&mut self, _: Instant, event: Event<A>, out: &mut Out<A>) {
         out.events.push_back(match event {
             Event::Asked { token, message, deadline } => {
@@ -242,7 +242,7 @@ pub(super) struct Swapped {
     held: Option<(AskId, Result<BytesMut, AskError>)>,
 }
 
-impl<A> Fault<A> for Swapped {
+impl<A: Send> Fault<A> for Swapped {
     fn on_event(&mut self, _: Instant, event: Event<A>, out: &mut Out<A>) {
         let Event::Answered { id, result } = event else {
             return out.events.push_back(event);
@@ -282,7 +282,7 @@ impl<A: Addr> InOrder<A> {
     }
 }
 
-impl<A: Addr> Fault<A> for InOrder<A> {
+impl<A: Addr + Send> Fault<A> for InOrder<A> {
     fn on_event(&mut self, _: Instant, event: Event<A>, out: &mut Out<A>) {
         match &event {
             Event::Asked { token, message, .. } => {
@@ -320,7 +320,7 @@ pub(super) struct WaitsForEver<A> {
     pub(super) told: BTreeMap<AskId, (A, bool)>,
 }
 
-impl<A: Addr> Fault<A> for WaitsForEver<A> {
+impl<A: Addr + Send> Fault<A> for WaitsForEver<A> {
     fn on_event(&mut self, _: Instant, event: Event<A>, out: &mut Out<A>) {
         if let Event::Told(message) = &event {
             for (peer, told) in self.told.values_mut() {
@@ -348,7 +348,7 @@ impl<A: Addr> Fault<A> for WaitsForEver<A> {
 /// How many requests of its own are outstanding.
 pub(super) struct OneWay(pub(super) usize);
 
-impl<A: Addr> Fault<A> for OneWay {
+impl<A: Addr + Send> Fault<A> for OneWay {
     fn on_event(&mut self, _: Instant, event: Event<A>, out: &mut Out<A>) {
         if let Event::Asked { token, message, .. } = &event
             && self.0 > 0
@@ -370,7 +370,7 @@ impl<A: Addr> Fault<A> for OneWay {
 /// Who asked last, by token.
 pub(super) struct ByToken<A>(pub(super) BTreeMap<Token, A>);
 
-impl<A: Addr> Fault<A> for ByToken<A> {
+impl<A: Addr + Send> Fault<A> for ByToken<A> {
     fn on_event(&mut self, _: Instant, event: Event<A>, out: &mut Out<A>) {
         if let Event::Asked { token, message, .. } = &event {
             self.0.insert(*token, message.src.clone());
@@ -392,7 +392,7 @@ impl<A: Addr> Fault<A> for ByToken<A> {
 /// Whom it heard: whoever is at the place of one of them is that one.
 pub(super) struct AnyKey<A>(pub(super) BTreeSet<A>);
 
-impl<K: Addr, A: Addr> Fault<At<K, PeerAddr<A>>> for AnyKey<At<K, PeerAddr<A>>> {
+impl<K: Addr + Send, A: Addr + Send> Fault<At<K, PeerAddr<A>>> for AnyKey<At<K, PeerAddr<A>>> {
     fn on_event(
         &mut self,
         _: Instant,

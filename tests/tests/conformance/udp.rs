@@ -1,0 +1,356 @@
+//! Nodes on real sockets of the loopback interface, as an application holds them.
+
+use super::stacks::{Disguise, Recipe, key};
+use core::net::{Ipv4Addr, SocketAddr};
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time;
+use tellask::driver::Notice;
+use tellask::identity::PublicKey;
+use tellask::p2pke::channel::Timing;
+use tellask::swarm::{AskError, AskId, Link, Refusal, TellError, Token};
+use tellask::{
+    Addr, BytesMut, Command, Datagram, DatagramInput, DatagramPort, Event, Instant, Layer, Message,
+    Payload, Swarm, UdpAddr,
+};
+use tellask_sim::conformance::{Fabric, Report, run};
+use tellask_tokio::{Node, Request, UdpStack, udp};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
+use tokio::task::{AbortHandle, JoinHandle};
+
+/// How often it is looked whether a request is still wanted: a handle does not say when that changes.
+const SLICE: Duration = Duration::from_millis(10);
+/// Nothing takes as long.
+const LONG: Duration = Duration::from_secs(60);
+
+/// Bare datagrams on sockets.
+pub(crate) fn datagrams() -> Recipe<UdpAddr, UdpAddr, DatagramPort<UdpAddr>> {
+    // The port of "discard", which nobody listens on.
+    let nobody = UdpAddr(SocketAddr::from((Ipv4Addr::LOCALHOST, 9)));
+    let mut timing = Timing::DEFAULT;
+    timing.handshake_timeout = Duration::from_secs(2);
+    timing.silence = Duration::from_secs(2);
+    let mut recipe = super::stacks::datagrams_of(nobody, timing);
+    recipe.promises.mtu = 1_200;
+    recipe.promises.loses = true;
+    recipe.promises.patience = Duration::from_secs(20);
+    recipe.promises.quiet = Duration::from_millis(100);
+    recipe
+}
+
+/// Plays the suite on sockets.
+pub(crate) fn play<A, L>(recipe: &Recipe<UdpAddr, A, L>, seed: u64) -> Report
+where
+    A: Addr + Send + Sync + Unpin + 'static,
+    L: Swarm<Addr = A>
+        + Layer<Input = DatagramInput<UdpAddr>, Transmit = Datagram<UdpAddr>>
+        + Send
+        + 'static,
+{
+    let stack = |node, seed| -> UdpStack<A> { Box::new(recipe.stack(node, seed)) };
+    let seen = Seen { nobody: recipe.nobody.clone(), disguise: recipe.disguise() };
+    run(seed, &recipe.promises, |nodes, seed| {
+        Sockets::new((0..nodes).map(|node| stack(node, seed)), seen.clone())
+    })
+}
+
+/// What the nodes of a recipe would be called.
+#[derive(Clone)]
+struct Seen<A> {
+    nobody: A,
+    disguise: Option<Disguise<A>>,
+}
+
+/// Nodes of one runtime, which runs while time passes.
+struct Sockets<A: Addr> {
+    runtime: Runtime,
+    seen: Seen<A>,
+    epoch: time::Instant,
+    nodes: Vec<Side<A>>,
+    wake: Arc<Notify>,
+}
+
+/// What the suite sees of one node.
+struct Side<A: Addr> {
+    node: Option<Node<A>>,
+    heard: Arc<Mutex<Heard<A>>>,
+    streams: Vec<JoinHandle<()>>,
+    asks: BTreeMap<AskId, AbortHandle>,
+}
+
+struct Heard<A: Addr> {
+    events: VecDeque<Event<A>>,
+    requests: BTreeMap<Token, Request<A>>,
+    tokens: u64,
+}
+
+type Outcome = Pin<Box<dyn Future<Output = Result<tellask::Bytes, AskError>> + Send>>;
+
+impl<A: Addr + Send + Sync + Unpin + 'static> Side<A> {
+    fn new(node: Node<A>, wake: &Arc<Notify>) -> Self {
+        let heard = Heard { events: VecDeque::new(), requests: BTreeMap::new(), tokens: 0 };
+        let heard = Arc::new(Mutex::new(heard));
+        let say = Self::say(&heard, wake);
+        let (receiver, server, mut notices) = (node.clone(), node.clone(), node.events());
+        let messages = tokio::spawn({
+            let say = say.clone();
+            async move {
+                while let Some(message) = receiver.receive().await {
+                    let Message { src, dst, payload } = message;
+                    let payload = BytesMut::from(payload);
+                    say(Event::Told(Message { src, dst, payload }));
+                }
+            }
+        });
+        let requests = tokio::spawn({
+            let (say, heard) = (say.clone(), Arc::clone(&heard));
+            async move {
+                while let Some(request) = server.next_ask().await {
+                    let Message { src, dst, payload } = request.message().clone();
+                    let message = Message { src, dst, payload: BytesMut::from(payload) };
+                    let token = {
+                        let mut heard = lock(&heard);
+                        heard.tokens += 1;
+                        let token = Token(heard.tokens);
+                        heard.requests.insert(token, request);
+                        token
+                    };
+                    say(Event::Asked { token, message, deadline: Instant::MAX });
+                }
+            }
+        });
+        let notices = tokio::spawn(async move {
+            while let Some(notice) = notices.next().await {
+                match notice {
+                    Notice::PeerUp { addr, key } => say(Event::PeerUp { addr, key }),
+                    Notice::PeerDown { addr, reason } => say(Event::PeerDown { addr, reason }),
+                    Notice::Undelivered { dst, reason } => say(Event::Undelivered { dst, reason }),
+                    _ => panic!("no other notice is known"),
+                }
+            }
+        });
+        let streams = vec![messages, requests, notices];
+        Self { node: Some(node), heard, streams, asks: BTreeMap::new() }
+    }
+
+    /// Puts an event where the suite finds it.
+    fn say(
+        heard: &Arc<Mutex<Heard<A>>>,
+        wake: &Arc<Notify>,
+    ) -> impl Fn(Event<A>) + Clone + Send + Sync + use<A> {
+        let (heard, wake) = (Arc::clone(heard), Arc::clone(wake));
+        move |event| {
+            lock(&heard).events.push_back(event);
+            wake.notify_one();
+        }
+    }
+
+    fn answer(&mut self, token: Token, result: Result<Payload, Refusal>) {
+        let Some(request) = lock(&self.heard).requests.remove(&token) else { return };
+        match result {
+            Ok(reply) => request.answer(reply),
+            // As an application does that forgets it.
+            Err(refusal) if refusal == Refusal::unanswered() => drop(request),
+            Err(refusal) => request.refuse(refusal),
+        }
+    }
+
+    /// The end, once everything before it has been said.
+    fn close(&mut self, wake: &Arc<Notify>) {
+        let Some(node) = self.node.clone() else { return };
+        let (say, streams) = (Self::say(&self.heard, wake), core::mem::take(&mut self.streams));
+        let mut closed = Box::pin(async move { node.close(LONG).await });
+        // Nothing is accepted from now on, not only once the runtime runs.
+        let ended = closed.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(ended.is_pending(), "the driver has not run");
+        tokio::spawn(async move {
+            closed.await.expect("everything is finished in time");
+            for stream in streams {
+                stream.await.expect("no stream panics");
+            }
+            say(Event::Closed);
+        });
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<A: Addr + Send + Sync + Unpin + 'static> Sockets<A> {
+    fn new(stacks: impl Iterator<Item = UdpStack<A>>, seen: Seen<A>) -> Self {
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let wake = Arc::new(Notify::new());
+        let (epoch, entered) = (time::Instant::now(), runtime.enter());
+        let spawn = |stack| {
+            let loopback = UdpAddr(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+            // The stack brings its own port.
+            let node = runtime.block_on(udp(loopback).layer(move |_, _| stack).spawn());
+            Side::new(node.expect("a free port"), &wake)
+        };
+        let nodes = stacks.map(spawn).collect();
+        drop(entered);
+        Self { runtime, seen, epoch, nodes, wake }
+    }
+
+    fn node(&self, node: usize) -> Option<&Node<A>> {
+        self.nodes.get(node)?.node.as_ref()
+    }
+
+    /// Says which requests nobody waits for any more.
+    fn withdraw(&self) -> bool {
+        let mut any = false;
+        for side in &self.nodes {
+            let heard = &mut *lock(&side.heard);
+            let gone = heard.requests.iter().filter(|(_, request)| !request.is_wanted());
+            for token in gone.map(|(token, _)| *token).collect::<Vec<_>>() {
+                if let Some(request) = heard.requests.remove(&token) {
+                    let src = request.src().clone();
+                    heard.events.push_back(Event::Withdrawn { token, src });
+                    any = true;
+                }
+            }
+        }
+        any
+    }
+}
+
+impl<A: Addr + Send + Sync + Unpin + 'static> Fabric for Sockets<A> {
+    type Addr = A;
+
+    fn now(&self) -> Instant {
+        Instant::ZERO + self.epoch.elapsed()
+    }
+
+    fn pass(&mut self, at_most: Duration) {
+        let until = self.now() + at_most;
+        loop {
+            let slice = until.since(self.now()).min(SLICE);
+            let wake = Arc::clone(&self.wake);
+            let heard = self.runtime.block_on(async move {
+                tokio::time::timeout(slice, wake.notified()).await.is_ok()
+            });
+            if self.withdraw() || heard || self.now() >= until {
+                return;
+            }
+        }
+    }
+
+    fn link(&self, node: usize) -> Link<A> {
+        self.node(node).map_or_else(Link::unknown, |node| Link {
+            local: node.local_addrs(),
+            unit: node.mtu().min(1_000),
+            tell_max: node.mtu(),
+            ask_max: node.ask_max(),
+        })
+    }
+
+    fn mtu_to(&self, node: usize, dst: &A) -> usize {
+        self.node(node).map_or(0, |node| node.mtu_to(dst))
+    }
+
+    fn tell(&mut self, node: usize, dst: A, payload: Payload) -> Result<(), TellError> {
+        let _entered = self.runtime.enter();
+        self.node(node).map_or(Err(TellError::Closed), |node| node.try_tell(&dst, payload))
+    }
+
+    fn ask(
+        &mut self,
+        node: usize,
+        id: AskId,
+        dst: A,
+        payload: Payload,
+        deadline: Instant,
+    ) -> Result<(), AskError> {
+        let _entered = self.runtime.enter();
+        let within = deadline.since(self.now());
+        let Some(side) = self.nodes.get_mut(node) else { return Err(AskError::Closed) };
+        let Some(node) = side.node.clone() else { return Err(AskError::Closed) };
+        let mut outcome: Outcome =
+            Box::pin(async move { node.ask(&dst, payload).within(within).await });
+        // What is known at once is said at once.
+        let first = outcome.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let say = Side::say(&side.heard, &self.wake);
+        if let Poll::Ready(result) = first {
+            let result = result?.into();
+            say(Event::Answered { id, result: Ok(result) });
+            return Ok(());
+        }
+        let task = tokio::spawn(async move {
+            let result = outcome.await.map(BytesMut::from);
+            say(Event::Answered { id, result });
+        });
+        side.asks.insert(id, task.abort_handle());
+        // Its outcome comes before the node's end.
+        side.streams.push(tokio::spawn(async move {
+            // An error says that it was cancelled.
+            let _ = task.await;
+        }));
+        Ok(())
+    }
+
+    fn command(&mut self, node: usize, command: Command<A>) -> bool {
+        let _entered = self.runtime.enter();
+        let Some(side) = self.nodes.get_mut(node) else { return false };
+        let Some(node) = side.node.clone() else { return false };
+        match command {
+            // A handle has no way past its gates.
+            Command::Tell { .. } | Command::Ask { .. } => return false,
+            Command::Answer { token, result, .. } => side.answer(token, result),
+            Command::Cancel { id, .. } => {
+                if let Some(task) = side.asks.remove(&id) {
+                    task.abort();
+                }
+            }
+            Command::Identify { dst } => {
+                let say = Side::say(&side.heard, &self.wake);
+                tokio::spawn(async move {
+                    let result = node.identify(&dst).await;
+                    say(Event::Identified { addr: dst, result });
+                });
+            }
+            Command::Disconnect { dst } => node.disconnect(&dst),
+            Command::Set(setting) => node.set(setting),
+            Command::Close => side.close(&self.wake),
+        }
+        true
+    }
+
+    fn next_event(&mut self, node: usize) -> Option<Event<A>> {
+        lock(&self.nodes.get(node)?.heard).events.pop_front()
+    }
+
+    fn nobody(&self) -> Option<A> {
+        Some(self.seen.nobody.clone())
+    }
+
+    fn key(&self, node: usize) -> Option<PublicKey> {
+        Some(*key(node).public())
+    }
+
+    fn disguised(&self, at: usize, key_of: usize) -> Option<A> {
+        let first = |node| self.link(node).local.into_iter().next();
+        Some(self.seen.disguise.as_ref()?(&first(at)?, &first(key_of)?))
+    }
+
+    fn vanish(&mut self, node: usize) -> bool {
+        let _entered = self.runtime.enter();
+        let Some(side) = self.nodes.get_mut(node) else { return false };
+        // With its last handle a node ends at once, and without a word.
+        for task in side.streams.drain(..) {
+            task.abort();
+        }
+        for task in core::mem::take(&mut side.asks).into_values() {
+            task.abort();
+        }
+        side.node = None;
+        lock(&side.heard).requests.clear();
+        // What was aborted goes when it is polled.
+        self.runtime.block_on(tokio::time::sleep(Duration::from_millis(1)));
+        true
+    }
+}
