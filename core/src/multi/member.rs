@@ -155,16 +155,21 @@ impl<L: Swarm> Member<L> {
                 self.push(Event::Identified { addr: addr.clone(), result: Err(why.into()) });
             }
         }
+        self.release();
+        for addr in mem::take(&mut self.peers) {
+            self.push(Event::PeerDown { addr, reason: DownReason::Closed });
+        }
+        (bytes, identifications)
+    }
+
+    /// Whoever was told that something is full need not wait; whoever was not yet is not told.
+    pub(super) fn release(&mut self) {
         let mut full = mem::take(&mut self.told);
         full.append(&mut self.full_to);
         for dst in full {
             self.push(Event::Ready { scope: Scope::To(dst) });
         }
         self.full = false;
-        for addr in mem::take(&mut self.peers) {
-            self.push(Event::PeerDown { addr, reason: DownReason::Closed });
-        }
-        (bytes, identifications)
     }
 
     pub(super) fn dump(&self, mut hasher: &mut dyn Hasher) {

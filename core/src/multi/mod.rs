@@ -5,7 +5,7 @@
 //! A [`Join`](crate::Join) makes one swarm of members that are there from the start, that are somebody
 //! else's, and that stay. A [`Multi`] owns its transports, so it knows what is outstanding through each: one
 //! can be taken out while others wait for it, and its scheme be given to another. Transports of
-//! different types are boxed, those of different addresses have one closed address type.
+//! different types are boxed, those of different addresses have [`AnyAddr`](crate::text::AnyAddr).
 //!
 //! | from a transport | what becomes of it |
 //! |---|---|
@@ -208,6 +208,7 @@ impl<L: Swarm> Multi<L> {
     /// [module documentation](self) says. `None` where there is none.
     pub fn remove(&mut self, scheme: Scheme) -> Option<L> {
         let slot = self.find(scheme)?;
+        self.member_mut(slot)?.release();
         // Making room first, so that none of what follows is dropped for lack of it.
         self.bid_farewell(slot);
         self.give_up(slot, Undeliverable::Unreachable);

@@ -3,10 +3,12 @@
 use ::tellask::filter::Filter;
 use ::tellask::loopback::Loopback;
 use ::tellask::map::Map;
+use ::tellask::multi::{Multi, Scheme};
 use ::tellask::mux::{Channel, Mux};
+use ::tellask::stats::StatsSink;
 use ::tellask::swarm::Accept;
 use ::tellask::{
-    Bytes, Command, Datagram, DatagramInput, DatagramPort, Event, Instant, Layer, Limits,
+    At, Bytes, Command, Datagram, DatagramInput, DatagramPort, Event, Instant, Layer, Limits,
     MemoryAddr, Stack,
 };
 use core::fmt::Debug;
@@ -122,3 +124,67 @@ pub(crate) fn channels<C: Channel + Debug>(
     };
     Pair::new(make, move |command| (channel.clone(), command), |(_, event)| event)
 }
+
+/// One of several transports, as the nodes of a pair see it: the others are idle.
+#[derive(Debug)]
+pub(crate) struct OfSeveral {
+    multi: Multi<Port>,
+    scheme: Scheme,
+}
+
+impl OfSeveral {
+    fn new(others: usize) -> Self {
+        let limits = Limits::default();
+        let scheme = |number| format!("mem{number}").parse().expect("a scheme");
+        let mut multi = Multi::new(&limits);
+        for number in 0..=others {
+            multi.add(NOW, scheme(number), port()).expect("there is room");
+        }
+        Self { multi, scheme: scheme(others) }
+    }
+}
+
+impl Layer for OfSeveral {
+    type Input = DatagramInput<MemoryAddr>;
+    type Transmit = Datagram<MemoryAddr>;
+    type Command = Command<MemoryAddr>;
+    type Event = Event<MemoryAddr>;
+
+    #[inline]
+    fn handle_input(&mut self, now: Instant, input: Self::Input) {
+        self.multi.handle_input(now, (self.scheme, input));
+    }
+
+    #[inline]
+    fn handle_command(&mut self, now: Instant, command: Self::Command) {
+        let key = self.scheme;
+        if let Ok(command) = command.try_map(|addr| Ok::<_, MemoryAddr>(At { key, addr })) {
+            self.multi.handle_command(now, command);
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.multi.handle_timeout(now);
+    }
+
+    #[inline]
+    fn poll_transmit(&mut self) -> Option<Self::Transmit> {
+        self.multi.poll_transmit().map(|(_, datagram)| datagram)
+    }
+
+    #[inline]
+    fn poll_event(&mut self) -> Option<Self::Event> {
+        self.multi.poll_event()?.try_map(|at| Some(at.addr))
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.multi.poll_timeout()
+    }
+
+    fn stats(&self, sink: &mut dyn StatsSink) {
+        self.multi.stats(sink);
+    }
+}
+
+pair!(multi_of_one, "A transport, alone.", || OfSeveral::new(0));
+pair!(multi_of_ten, "A transport, and nine others.", || OfSeveral::new(9));
