@@ -62,7 +62,7 @@ fn a_layer_allocates_nothing_for_a_message() {
     let mut varint = layers::channels(Varint(300), vec![]);
     let mut named = layers::channels(Name::from("a channel of some length"), vec![]);
 
-    let (mut alone, mut of_ten) = (layers::multi_of_one(), layers::multi_of_ten());
+    let (mut alone, mut of_ten) = (layers::transports(0), layers::transports(9));
 
     // A shared message is copied once on the way: by the receiver, whatever stands on the port.
     let bare = allocations(|text| bare.carry(text));

@@ -71,6 +71,8 @@ pub type MultiAddr<A> = At<Scheme, A>;
 /// Transports, each under a scheme, as one swarm.
 pub struct Multi<L: Swarm> {
     slots: Vec<Option<Member<L>>>,
+    // The schemes of the slots, close together: this is what each message looks through.
+    schemes: Vec<Option<Scheme>>,
     // A bit for each slot: the transport may have something to send, or to tell.
     transmitting: u64,
     reporting: u64,
@@ -154,6 +156,7 @@ impl<L: Swarm> Multi<L> {
     pub fn new(limits: &Limits) -> Self {
         Self {
             slots: Vec::new(),
+            schemes: Vec::new(),
             transmitting: 0,
             reporting: 0,
             turn_down: 0,
@@ -198,6 +201,10 @@ impl<L: Swarm> Multi<L> {
             Some(place) => *place = member,
             None => self.slots.push(member),
         }
+        self.schemes.resize(self.slots.len(), None);
+        if let Some(place) = self.schemes.get_mut(slot) {
+            *place = Some(scheme);
+        }
         self.settle(now, slot as u8);
         self.relink();
         Ok(())
@@ -213,6 +220,7 @@ impl<L: Swarm> Multi<L> {
         self.bid_farewell(slot);
         self.give_up(slot, Undeliverable::Unreachable);
         self.bid_farewell(slot);
+        *self.schemes.get_mut(usize::from(slot))? = None;
         let member = self.slots.get_mut(usize::from(slot))?.take()?;
         self.transmitting &= !(1 << slot);
         self.reporting &= !(1 << slot);
@@ -223,7 +231,7 @@ impl<L: Swarm> Multi<L> {
 
     /// The schemes of all transports, in the order of their slots.
     pub fn schemes(&self) -> impl Iterator<Item = Scheme> {
-        self.slots.iter().flatten().map(|member| member.scheme)
+        self.schemes.iter().flatten().copied()
     }
 
     /// The transport of a scheme, to look at.
@@ -369,9 +377,8 @@ impl<L: Swarm> Layer for Multi<L> {
                 self.transmitting &= !(1 << slot);
                 continue;
             };
-            let transmit = member.layer.poll_transmit();
-            member.armed = member.layer.poll_timeout();
-            if let Some(transmit) = transmit {
+            if let Some(transmit) = member.layer.poll_transmit() {
+                member.armed = member.layer.poll_timeout();
                 self.turn_down = slot + 1;
                 return Some((member.scheme, transmit));
             }
@@ -381,20 +388,26 @@ impl<L: Swarm> Layer for Multi<L> {
     }
 
     fn poll_event(&mut self) -> Option<Self::Event> {
-        if let Some(event) = self.farewell.pop_front() {
-            return Some(event);
+        if !self.farewell.is_empty() {
+            return self.farewell.pop_front();
         }
-        if let Some(event) = self.up.pop() {
-            return Some(event);
+        if !self.up.is_empty() {
+            return self.up.pop();
         }
         while self.reporting != 0 {
             let slot = next(self.reporting, self.turn_up);
-            let member = self.slots.get_mut(slot as usize).and_then(Option::as_mut);
-            if let Some(event) = member.and_then(|member| member.up.pop()) {
-                self.turn_up = slot + 1;
-                return Some(event);
+            self.turn_up = slot + 1;
+            if let Some(Some(member)) = self.slots.get_mut(slot as usize) {
+                let event = member.up.pop();
+                if member.up.is_empty() {
+                    self.reporting &= !(1 << slot);
+                }
+                if event.is_some() {
+                    return event;
+                }
+            } else {
+                self.reporting &= !(1 << slot);
             }
-            self.reporting &= !(1 << slot);
         }
         if self.closing == Closing::Done {
             self.closing = Closing::Told;

@@ -255,8 +255,8 @@ fn a_request_that_its_asker_withdrew_or_gave_up_is_forgotten() {
 
 #[test]
 fn requests_either_way_are_bounded_and_whoever_is_over_is_told() {
-    let mut limits = Limits::default();
-    limits.transport_requests = 2;
+    let transport_requests = 2;
+    let limits = Limits { transport_requests, ..Limits::default() };
     let mut multi = limited(&limits);
     for number in 0..3 {
         hear(&mut multi, "mem", asked(number, 7));
@@ -274,8 +274,8 @@ fn requests_either_way_are_bounded_and_whoever_is_over_is_told() {
 
 #[test]
 fn transports_take_turns_and_who_floods_one_crowds_out_no_other() {
-    let mut limits = Limits::default();
-    limits.receive = 10_000;
+    let receive = 10_000;
+    let limits = Limits { receive, ..Limits::default() };
     let mut multi = limited(&limits);
     for _ in 0..1_000 {
         hear(&mut multi, "mem", told(7, "flood"));
@@ -324,8 +324,8 @@ fn a_full_transport_holds_one_message_for_each_destination_and_stalls_no_other()
 
 #[test]
 fn what_is_held_is_bounded_and_a_held_ask_can_be_cancelled() {
-    let mut limits = Limits::default();
-    limits.send = 1_000;
+    let send = 1_000;
+    let limits = Limits { send, ..Limits::default() };
     let mut multi = limited(&limits);
     hear(&mut multi, "mem", Event::Full { scope: Scope::All });
     multi.handle_command(NOW, ask(1, "mem://0"));
@@ -385,8 +385,8 @@ fn a_peer_known_at_a_secured_address_is_never_sent_to_at_an_unsecured_one() {
 
 #[test]
 fn there_are_no_two_transports_of_one_scheme_and_no_more_than_may_be() {
-    let mut limits = Limits::default();
-    limits.transports = 3;
+    let transports = 3;
+    let mut limits = Limits { transports, ..Limits::default() };
     let mut multi = limited(&limits);
     assert_eq!(multi.add(NOW, scheme("mem"), wire()), Err(AddError::Taken));
     assert_eq!(multi.add(NOW, scheme("a"), wire()), Ok(()));

@@ -11,6 +11,7 @@ impl<L: Swarm> Multi<L> {
     }
 
     /// Takes up all that a transport has to tell, and hands down what was held for it while it is ready.
+    #[inline]
     pub(super) fn settle(&mut self, now: Instant, slot: u8) {
         let mut relink = false;
         let mut reports = false;
@@ -20,7 +21,7 @@ impl<L: Swarm> Multi<L> {
                 Some(_) if member.closed => self.counters.after_close += 1,
                 Some(Event::Told(Message { src, dst, payload })) => {
                     let (src, dst) = (member.at(src), member.at(dst));
-                    member.up.push(Event::Told(Message { src, dst, payload }));
+                    member.up.told(Message { src, dst, payload });
                     reports = true;
                 }
                 Some(event) => {
@@ -53,6 +54,7 @@ impl<L: Swarm> Multi<L> {
         }
     }
 
+    #[cold]
     fn on_event(&mut self, now: Instant, slot: u8, event: Event<L::Addr>) {
         let Some(member) = self.slots.get_mut(usize::from(slot)).and_then(Option::as_mut) else {
             return;

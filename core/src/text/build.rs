@@ -41,12 +41,21 @@ pub struct Parts {
     pub accept: Accept,
 }
 
+impl Parts {
+    /// The seed of a layer, counted from one: two of one kind must not draw the same.
+    fn seed(&self, number: usize) -> Seed {
+        self.seed.child(&format!("layer {number}"))
+    }
+}
+
 /// Why a description was not built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {
     /// The caller's: the stack is secured, and there is no key.
     NoKey,
+    /// The caller's: this bottom is not that of the description.
+    WrongBottom,
     /// The caller's: a multiplexer has more channels than [`Limits`] or the layer allow.
     Channels(OpenError),
 }
@@ -55,6 +64,9 @@ impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoKey => f.write_str("the stack has a p2pke, and there is no key for it"),
+            Self::WrongBottom => {
+                f.write_str("the stack has another bottom: here it begins with udp://")
+            }
             Self::Channels(error) => write!(f, "the channels of a mux: {error}"),
         }
     }
@@ -90,8 +102,22 @@ impl Description {
         parts: &Parts,
     ) -> Result<AnySwarm<I, T>, BuildError> {
         let mut stack = bottom;
-        for (number, layer) in self.layers.iter().enumerate() {
-            stack = put(stack, layer, number + 1, parts)?;
+        let mut number = 1;
+        let mut rest = &self.layers[..];
+        while let Some((layer, above)) = rest.split_first() {
+            // Layers that nearly always stand together go into one box: a message passes a box
+            // slower than what the compiler sees through.
+            if let ([LayerSpec::Fragment { max }, LayerSpec::Ask, above @ ..], [seed, asks]) =
+                (rest, [number, number + 1].map(|number| parts.seed(number)))
+            {
+                let fragmenter = Fragmenter::new(*max, &seed, &parts.limits);
+                let lower = Stack::new(stack, fragmenter);
+                stack = Box::new(Stack::new(lower, Asking::new(&asks, &parts.limits)));
+                (number, rest) = (number + 2, above);
+                continue;
+            }
+            stack = put(stack, layer, parts.seed(number), parts)?;
+            (number, rest) = (number + 1, above);
         }
         Ok(stack)
     }
@@ -100,12 +126,10 @@ impl Description {
 fn put<I: 'static, T: 'static>(
     lower: AnySwarm<I, T>,
     layer: &LayerSpec,
-    number: usize,
+    seed: Seed,
     parts: &Parts,
 ) -> Result<AnySwarm<I, T>, BuildError> {
-    let Parts { limits, seed, key, clock, accept } = parts;
-    // Two layers of one kind must not draw the same.
-    let seed = seed.child(&format!("layer {number}"));
+    let Parts { limits, key, clock, accept, .. } = parts;
     Ok(match layer {
         LayerSpec::P2pke => {
             let key = key.clone().ok_or(BuildError::NoKey)?;

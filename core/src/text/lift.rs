@@ -28,6 +28,10 @@ pub(super) trait Lifted: Addr {
     fn lift(&self) -> AnyAddr;
     /// What the address in common is here; `None` where it is no such address.
     fn lower(addr: &AnyAddr) -> Option<Self>;
+    /// Does something with what the address in common is here; `None` where it is no such address.
+    fn lend<T>(addr: &AnyAddr, to: impl FnOnce(&Self) -> T) -> Option<T> {
+        Self::lower(addr).map(|addr| to(&addr))
+    }
     /// Where it would be looked for first.
     fn spot(&self) -> usize;
 }
@@ -75,6 +79,11 @@ impl Lifted for PeerAddr<AnyAddr> {
         if let AnyAddr::Peer(peer) = addr { Some((**peer).clone()) } else { None }
     }
 
+    #[inline]
+    fn lend<T>(addr: &AnyAddr, to: impl FnOnce(&Self) -> T) -> Option<T> {
+        if let AnyAddr::Peer(peer) = addr { Some(to(peer)) } else { None }
+    }
+
     fn spot(&self) -> usize {
         spot_of(&self.id)
     }
@@ -89,6 +98,11 @@ impl Lifted for At<Label, AnyAddr> {
 
     fn lower(addr: &AnyAddr) -> Option<Self> {
         if let AnyAddr::At(at) = addr { Some((**at).clone()) } else { None }
+    }
+
+    #[inline]
+    fn lend<T>(addr: &AnyAddr, to: impl FnOnce(&Self) -> T) -> Option<T> {
+        if let AnyAddr::At(at) = addr { Some(to(at)) } else { None }
     }
 
     fn spot(&self) -> usize {
@@ -254,7 +268,18 @@ impl<A: Lifted, L: Swarm<Addr = A>> Layer for Lift<L, A> {
                 let (src, dst) = (self.intern(src), self.intern(dst));
                 Some(Event::Told(Message { src, dst, payload }))
             }
-            event => {
+            event @ (Event::Link(_)
+            | Event::PathMtu { .. }
+            | Event::Asked { .. }
+            | Event::Withdrawn { .. }
+            | Event::Answered { .. }
+            | Event::Identified { .. }
+            | Event::PeerUp { .. }
+            | Event::PeerDown { .. }
+            | Event::Undelivered { .. }
+            | Event::Full { .. }
+            | Event::Ready { .. }
+            | Event::Closed) => {
                 self.ended |= matches!(event, Event::Closed);
                 event.try_map(|addr| Some(self.intern(addr)))
             }
@@ -285,11 +310,11 @@ impl<A: Lifted, L: Swarm<Addr = A>> Swarm for Lift<L, A> {
     }
 
     fn mtu_to(&self, dst: &AnyAddr) -> usize {
-        A::lower(dst).map_or(0, |dst| self.layer.mtu_to(&dst))
+        A::lend(dst, |dst| self.layer.mtu_to(dst)).unwrap_or(0)
     }
 
     fn is_full(&self, dst: &AnyAddr) -> bool {
-        A::lower(dst).is_some_and(|dst| self.layer.is_full(&dst))
+        A::lend(dst, |dst| self.layer.is_full(dst)).unwrap_or(false)
     }
 
     fn is_closed(&self) -> bool {

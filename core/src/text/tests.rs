@@ -313,8 +313,7 @@ fn written_out(number: u8) -> InMemory<At<Name, PeerAddr<MemoryAddr>>> {
     let Parts { limits, seed, clock, accept, .. } = parts(number);
     let seed = |number| seed.child(&format!("layer {number}"));
     let port = DatagramPort::new(&limits);
-    let stack =
-        Stack::new(port, P2pke::new(secret(number as u8), &seed(1), clock, accept, &limits));
+    let stack = Stack::new(port, P2pke::new(secret(number), &seed(1), clock, accept, &limits));
     let stack = Stack::new(stack, Fragmenter::new(262_144, &seed(2), &limits));
     let stack = Stack::new(stack, Asking::new(&seed(3), &limits));
     let mux = Mux::new(&limits).with_channels([Name::from("chat")]).expect("opens");
