@@ -3,12 +3,11 @@
 use crate::addr::{At, MemoryAddr, PeerAddr, Source, UdpAddr};
 use crate::filter::Keyed;
 use crate::identity::PeerId;
-use crate::mux::{Channel, Name};
-use crate::uvarint;
+use crate::mux::Channel;
+use crate::uvarint::{self, Uvarint};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::borrow::Borrow;
 use core::cmp::Ordering;
 use core::error::Error;
 use core::fmt;
@@ -68,8 +67,7 @@ impl AnyAddr {
                 Self::Memory(MemoryAddr(number)) => return spot ^ *number as usize,
                 Self::Peer(peer) => return spot ^ spot_of(&peer.id),
                 Self::At(at) => {
-                    let first = at.key.as_str().bytes().next().unwrap_or_default();
-                    spot = spot.rotate_left(3) ^ usize::from(first);
+                    spot = spot.rotate_left(3) ^ at.key.spot();
                     addr = &at.addr;
                 }
             }
@@ -244,15 +242,57 @@ impl fmt::Display for AnyAddrError {
 
 impl Error for AnyAddrError {}
 
-/// What a channel is called in an address: one to 64 letters, digits, `.`, `_`, `+`, `-`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Label(Name);
+/// The most bytes of a [`Label`].
+const LABEL: usize = 31;
+
+/// What a channel is called in an address: one to 31 letters, digits, `.`, `_`, `+`, `-`.
+///
+/// It is copied, not shared: counting who shares it would cost more.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Label {
+    // Zeros behind, so that labels are ordered as their texts are.
+    bytes: [u8; LABEL],
+    len: u8,
+}
 
 impl Label {
     /// The label as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        // Only ASCII gets in.
+        core::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
+    /// The first byte, and how many there are: where to look for it first.
+    pub(super) const fn spot(&self) -> usize {
+        self.bytes[0] as usize ^ self.len as usize
+    }
+
+    /// The label of these bytes, whatever they are.
+    fn copy(text: &[u8]) -> Option<Self> {
+        let mut bytes = [0; LABEL];
+        bytes.get_mut(..text.len())?.copy_from_slice(text);
+        Some(Self { bytes, len: text.len() as u8 })
+    }
+
+    /// The label at the front of a message, and the header's length.
+    fn split(message: &[u8]) -> Option<(Result<Self, LabelError>, usize)> {
+        let (len, prefix) = uvarint::read(message)?;
+        let end = prefix.checked_add(usize::try_from(len).ok()?)?;
+        let text = message.get(prefix..end)?;
+        Some((Self::checked(text), end))
+    }
+
+    fn checked(text: &[u8]) -> Result<Self, LabelError> {
+        let inner = |byte: &u8| byte.is_ascii_alphanumeric() || b"._+-".contains(byte);
+        if text.is_empty() || !text.iter().all(inner) {
+            return Err(LabelError);
+        }
+        Self::copy(text).ok_or(LabelError)
     }
 }
 
@@ -260,17 +300,7 @@ impl FromStr for Label {
     type Err = LabelError;
 
     fn from_str(text: &str) -> Result<Self, LabelError> {
-        let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte);
-        if text.is_empty() || text.len() > 64 || !text.bytes().all(inner) {
-            return Err(LabelError);
-        }
-        Ok(Self(Name::from(text)))
-    }
-}
-
-impl Borrow<str> for Label {
-    fn borrow(&self) -> &str {
-        self.as_str()
+        Self::checked(text.as_bytes())
     }
 }
 
@@ -286,27 +316,23 @@ impl fmt::Debug for Label {
     }
 }
 
-/// On the wire as the [`Name`] that it is.
+/// On the wire as a [`Name`](crate::mux::Name) is.
 impl Channel for Label {
     fn write(&self, out: &mut Vec<u8>) {
-        self.0.write(out);
+        out.extend_from_slice(Uvarint::new(self.len.into()).as_bytes());
+        out.extend_from_slice(self.as_bytes());
     }
 
     fn read(message: &[u8]) -> Option<(Self, usize)> {
-        let (name, len) = split(message)?;
-        Some((name.parse().ok()?, len))
+        let (label, len) = Self::split(message)?;
+        Some((label.ok()?, len))
     }
 
+    // What is no label is no channel here, yet no malformed message either.
     fn find<'a, T>(index: &'a BTreeMap<Self, T>, message: &[u8]) -> Option<(Option<&'a T>, usize)> {
-        let (name, len) = split(message)?;
-        Some((index.get(name), len))
+        let (label, len) = Self::split(message)?;
+        Some((label.ok().and_then(|label| index.get(&label)), len))
     }
-}
-
-fn split(message: &[u8]) -> Option<(&str, usize)> {
-    let (len, prefix) = uvarint::read(message)?;
-    let end = prefix.checked_add(usize::try_from(len).ok()?)?;
-    Some((core::str::from_utf8(message.get(prefix..end)?).ok()?, end))
 }
 
 /// A text is not a [`Label`].
@@ -315,7 +341,7 @@ pub struct LabelError;
 
 impl fmt::Display for LabelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a label: one to 64 letters, digits, ., _, + or -")
+        f.write_str("not a label: one to 31 letters, digits, ., _, + or -")
     }
 }
 

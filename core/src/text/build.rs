@@ -2,7 +2,7 @@
 
 use super::lift::{Lift, Lifted};
 use super::{AnyAddr, ChannelKind, Description, Label, LayerSpec};
-use crate::addr::{Addr, At, MemoryAddr, UdpAddr};
+use crate::addr::{Addr, At, MemoryAddr, PeerAddr, UdpAddr};
 use crate::ask::Asking;
 use crate::filter::Filter;
 use crate::fragment::Fragmenter;
@@ -15,7 +15,7 @@ use crate::p2pke::P2pke;
 use crate::port::{Datagram, DatagramInput, DatagramPort};
 use crate::seed::Seed;
 use crate::stack::Stack;
-use crate::swarm::{Accept, BoxSwarm};
+use crate::swarm::{Accept, BoxSwarm, Swarm};
 use crate::time::Anchor;
 use alloc::boxed::Box;
 use alloc::format;
@@ -105,41 +105,65 @@ impl Description {
         let mut number = 1;
         let mut rest = &self.layers[..];
         while let Some((layer, above)) = rest.split_first() {
+            let seed = parts.seed(number);
             // Layers that nearly always stand together go into one box: a message passes a box
             // slower than what the compiler sees through.
-            if let ([LayerSpec::Fragment { max }, LayerSpec::Ask, above @ ..], [seed, asks]) =
-                (rest, [number, number + 1].map(|number| parts.seed(number)))
-            {
-                let fragmenter = Fragmenter::new(*max, &seed, &parts.limits);
-                let lower = Stack::new(stack, fragmenter);
-                stack = Box::new(Stack::new(lower, Asking::new(&asks, &parts.limits)));
-                (number, rest) = (number + 2, above);
-                continue;
-            }
-            stack = put(stack, layer, parts.seed(number), parts)?;
-            (number, rest) = (number + 1, above);
+            (stack, number, rest) = match rest {
+                [LayerSpec::P2pke, LayerSpec::Fragment { max }, LayerSpec::Ask, above @ ..] => {
+                    let seeds = [parts.seed(number + 1), parts.seed(number + 2)];
+                    let lower = p2pke(stack, &seed, parts)?;
+                    (asking(lower, *max, &seeds, parts), number + 3, above)
+                }
+                [LayerSpec::Fragment { max }, LayerSpec::Ask, above @ ..] => {
+                    let seeds = [seed, parts.seed(number + 1)];
+                    (asking(stack, *max, &seeds, parts), number + 2, above)
+                }
+                _ => (put(stack, layer, &seed, parts)?, number + 1, above),
+            };
         }
         Ok(stack)
     }
 }
 
+type Secured<I, T> = Lift<Stack<AnySwarm<I, T>, P2pke<AnyAddr>>, PeerAddr<AnyAddr>>;
+
+fn p2pke<I: 'static, T: 'static>(
+    lower: AnySwarm<I, T>,
+    seed: &Seed,
+    parts: &Parts,
+) -> Result<Secured<I, T>, BuildError> {
+    let Parts { limits, key, clock, accept, .. } = parts;
+    let key = key.clone().ok_or(BuildError::NoKey)?;
+    Ok(Lift::new(Stack::new(lower, P2pke::new(key, seed, *clock, accept.clone(), limits))))
+}
+
+/// Messages of up to `max` bytes, and asks.
+fn asking<L>(
+    lower: L,
+    max: usize,
+    [fragments, asks]: &[Seed; 2],
+    parts: &Parts,
+) -> AnySwarm<L::Input, L::Transmit>
+where
+    L: Swarm<Addr = AnyAddr> + Send + 'static,
+{
+    let lower = Stack::new(lower, Fragmenter::new(max, fragments, &parts.limits));
+    Box::new(Stack::new(lower, Asking::new(asks, &parts.limits)))
+}
+
 fn put<I: 'static, T: 'static>(
     lower: AnySwarm<I, T>,
     layer: &LayerSpec,
-    seed: Seed,
+    seed: &Seed,
     parts: &Parts,
 ) -> Result<AnySwarm<I, T>, BuildError> {
-    let Parts { limits, key, clock, accept, .. } = parts;
+    let limits = &parts.limits;
     Ok(match layer {
-        LayerSpec::P2pke => {
-            let key = key.clone().ok_or(BuildError::NoKey)?;
-            let p2pke = P2pke::new(key, &seed, *clock, accept.clone(), limits);
-            Box::new(Lift::new(Stack::new(lower, p2pke)))
-        }
+        LayerSpec::P2pke => Box::new(p2pke(lower, seed, parts)?),
         LayerSpec::Fragment { max } => {
-            Box::new(Stack::new(lower, Fragmenter::new(*max, &seed, limits)))
+            Box::new(Stack::new(lower, Fragmenter::new(*max, seed, limits)))
         }
-        LayerSpec::Ask => Box::new(Stack::new(lower, Asking::new(&seed, limits))),
+        LayerSpec::Ask => Box::new(Stack::new(lower, Asking::new(seed, limits))),
         LayerSpec::Filter { accept } => {
             let accept: Accept = accept.iter().copied().collect();
             Box::new(Stack::new(lower, Filter::new(accept, limits)))

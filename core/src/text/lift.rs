@@ -106,8 +106,7 @@ impl Lifted for At<Label, AnyAddr> {
     }
 
     fn spot(&self) -> usize {
-        let first = self.key.as_str().bytes().next().unwrap_or_default();
-        self.addr.spot() ^ usize::from(first)
+        self.addr.spot() ^ self.key.spot()
     }
 }
 
@@ -242,6 +241,8 @@ impl<A: Lifted, L: Swarm<Addr = A>> Layer for Lift<L, A> {
 
     fn handle_command(&mut self, now: Instant, command: Self::Command) {
         match command.try_map(|addr| A::lower(&addr).ok_or(addr)) {
+            // What nearly always comes, and changes no link.
+            Ok(tell @ Command::Tell { .. }) => self.layer.handle_command(now, tell),
             Ok(command) => {
                 self.layer.handle_command(now, command);
                 self.relink();
