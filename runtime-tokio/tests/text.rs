@@ -23,7 +23,7 @@ async fn node(text: &str, number: u8) -> Node<AnyAddr> {
 }
 
 #[tokio::test]
-async fn five_layers_from_text_tell_and_ask_over_udp() {
+async fn five_layers_from_text_tell_over_udp() {
     let five = "udp://127.0.0.1:0 | p2pke | fragment(256KiB) | ask | mux(string, chat)";
     let (alice, bob) = (node(five, 1).await, node(five, 2).await);
     let addr = |node: &Node<AnyAddr>| node.local_addrs()[0].clone();

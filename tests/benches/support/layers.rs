@@ -78,6 +78,9 @@ fn tell<A>(dst: A, text: Bytes) -> Command<A> {
     Command::Tell { dst, payload: text.into() }
 }
 
+/// Says of an event how many bytes arrived with it.
+pub(crate) type Heard<E> = fn(E) -> usize;
+
 /// The bytes of a message, if that is what came.
 fn heard<A>(event: Event<A>) -> usize {
     if let Event::Told(message) = event { message.payload.len() } else { 0 }
@@ -111,15 +114,14 @@ pair!(mapped, "The same addresses, by way of two functions.", || {
     Stack::new(port(), Map::new(same, same, &Limits::default()))
 });
 
+pub(crate) type Channels<C, T> =
+    Pair<Stack<Port, Mux<C, MemoryAddr>>, T, Heard<(C, Event<MemoryAddr>)>>;
+
 /// Channels `others` and `channel`, and messages on the latter.
 pub(crate) fn channels<C: Channel + Debug>(
     channel: C,
     others: Vec<C>,
-) -> Pair<
-    Stack<Port, Mux<C, MemoryAddr>>,
-    impl Fn(MemoryAddr, Bytes) -> (C, Command<MemoryAddr>),
-    impl Fn((C, Event<MemoryAddr>)) -> usize,
-> {
+) -> Channels<C, impl Fn(MemoryAddr, Bytes) -> (C, Command<MemoryAddr>)> {
     let all = [others, vec![channel.clone()]].concat();
     let make = move || {
         let mux = Mux::new(&Limits::default()).with_channels(all.clone()).expect("opens");
@@ -182,14 +184,12 @@ impl Layer for OfSeveral {
     }
 }
 
+pub(crate) type Transports<T> = Pair<OfSeveral, T, Heard<Event<MultiAddr<MemoryAddr>>>>;
+
 /// A message through one of several transports; `others` are idle.
 pub(crate) fn transports(
     others: usize,
-) -> Pair<
-    OfSeveral,
-    impl Fn(MemoryAddr, Bytes) -> Command<MultiAddr<MemoryAddr>>,
-    impl Fn(Event<MultiAddr<MemoryAddr>>) -> usize,
-> {
+) -> Transports<impl Fn(MemoryAddr, Bytes) -> Command<MultiAddr<MemoryAddr>>> {
     let key = OfSeveral::new(others).scheme;
     Pair::new(move || OfSeveral::new(others), move |addr, text| tell(At { key, addr }, text), heard)
 }

@@ -30,6 +30,17 @@ pub(crate) struct Pair<L, A> {
     seq: u64,
 }
 
+/// What the written-out stack calls its nodes.
+pub(crate) type Address = At<Name, PeerAddr<UdpAddr>>;
+
+/// A swarm on a UDP socket.
+pub(crate) trait OverUdp:
+    Swarm<Input = DatagramInput<UdpAddr>, Transmit = Datagram<UdpAddr>>
+{
+}
+
+impl<L: Swarm<Input = DatagramInput<UdpAddr>, Transmit = Datagram<UdpAddr>>> OverUdp for L {}
+
 fn udp(number: u8) -> UdpAddr {
     SocketAddr::from((Ipv4Addr::new(127, 0, 0, number), 7_000)).into()
 }
@@ -46,10 +57,7 @@ fn parts(number: u8) -> Parts {
 }
 
 /// From text: boxed layers over one address type.
-pub(crate) fn from_text() -> Pair<
-    impl Swarm<Input = DatagramInput<UdpAddr>, Transmit = Datagram<UdpAddr>, Addr = AnyAddr>,
-    AnyAddr,
-> {
+pub(crate) fn from_text() -> Pair<impl OverUdp<Addr = AnyAddr>, AnyAddr> {
     Pair::new(|number| {
         let (five, parts) = (FIVE.parse::<Description>().expect("in order"), parts(number));
         five.build(udp_port(&parts.limits), &parts).expect("it has a key")
@@ -57,14 +65,7 @@ pub(crate) fn from_text() -> Pair<
 }
 
 /// The same layers, written out.
-pub(crate) fn written_out() -> Pair<
-    impl Swarm<
-        Input = DatagramInput<UdpAddr>,
-        Transmit = Datagram<UdpAddr>,
-        Addr = At<Name, PeerAddr<UdpAddr>>,
-    >,
-    At<Name, PeerAddr<UdpAddr>>,
-> {
+pub(crate) fn written_out() -> Pair<impl OverUdp<Addr = Address>, Address> {
     Pair::new(|number| {
         let Parts { limits, seed, key, clock, accept, .. } = parts(number);
         let key = key.expect("there is one");
@@ -146,7 +147,16 @@ where
                         let answer = Command::Answer { token, dst: message.src, result };
                         node.handle_command(self.now, answer);
                     }
-                    _ => {}
+                    Event::Link(_)
+                    | Event::PathMtu { .. }
+                    | Event::Withdrawn { .. }
+                    | Event::Identified { .. }
+                    | Event::PeerUp { .. }
+                    | Event::PeerDown { .. }
+                    | Event::Undelivered { .. }
+                    | Event::Full { .. }
+                    | Event::Ready { .. }
+                    | Event::Closed => {}
                 }
             }
             count += 1;
