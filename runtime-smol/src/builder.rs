@@ -4,6 +4,7 @@ use crate::driver::Driver;
 use crate::error::BindError;
 use crate::node::{Clock, Node, Shared};
 use crate::socket::Socket;
+use core::net::SocketAddr;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use tellask::fragment::Fragmenter;
 use tellask::identity::SecretKey;
 use tellask::p2pke::P2pke;
 use tellask::swarm::{Accept, BoxSwarm};
+use tellask::text::{self, AnyAddr, Bottom, BuildError, Description};
 use tellask::time::Anchor;
 use tellask::{
     Addr, Datagram, DatagramInput, DatagramPort, Instant, Limits, PeerAddr, Seed, Stack, UdpAddr,
@@ -25,6 +27,10 @@ pub type UdpStack<A> = BoxSwarm<DatagramInput<UdpAddr>, Datagram<UdpAddr>, A>;
 /// The largest datagram that works towards everybody: what IPv6 guarantees (RFC 8200, section 5),
 /// less the headers of IPv6 and UDP.
 const MTU_FLOOR: usize = 1_232;
+
+/// Stands for the address of a stack that has no socket.
+const MEMORY: UdpAddr =
+    UdpAddr(SocketAddr::new(core::net::IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED), 0));
 
 /// Begins a node on a UDP socket that is bound to `addr`.
 ///
@@ -42,8 +48,29 @@ pub fn udp(addr: UdpAddr) -> Builder<UdpAddr> {
         seed: None,
         accept: Accept::default(),
         layers: 0,
-        stack: Box::new(|parts| Box::new(DatagramPort::new(&parts.limits))),
+        stack: Box::new(|parts| Ok(Box::new(DatagramPort::new(&parts.limits)))),
     }
+}
+
+/// Begins a node of a stack that was read from text, such as
+/// `udp://127.0.0.1:0 | p2pke | fragment(256KiB)`. `key` is the node's, for a stack that
+/// [is secured](Description::is_secured).
+///
+/// Where the bottom is not `udp`, or the key is missing, the node does not start.
+pub fn stack(description: &Description, key: Option<SecretKey>) -> Builder<AnyAddr> {
+    let (addr, described) = match description.bottom() {
+        Bottom::Udp(addr) => (addr, Ok(description.clone())),
+        // Never bound: there is no stack to bind it for.
+        Bottom::Memory(_) => (MEMORY, Err(BuildError::WrongBottom)),
+    };
+    let recipe = move |parts: &Parts| {
+        let Parts { limits, seed, clock, accept } = parts.clone();
+        let parts = text::Parts { limits, seed, key, clock, accept };
+        described?.build(text::udp_port(&parts.limits), &parts)
+    };
+    let layers = description.layers().len() as u32;
+    let Builder { mtu, limits, seed, accept, .. } = udp(addr);
+    Builder { addr, mtu, limits, seed, accept, layers, stack: Box::new(recipe) }
 }
 
 /// A node to be: its socket's address, its layers, and its settings in any order.
@@ -58,7 +85,7 @@ pub struct Builder<A> {
     stack: Recipe<A>,
 }
 
-type Recipe<A> = Box<dyn FnOnce(&Parts) -> UdpStack<A> + Send>;
+type Recipe<A> = Box<dyn FnOnce(&Parts) -> Result<UdpStack<A>, BuildError> + Send>;
 
 /// What a layer is made of when its node starts.
 #[derive(Clone, Debug)]
@@ -126,10 +153,10 @@ impl<A: Addr + Send + Sync + 'static> Builder<A> {
         let Self { addr, mtu, limits, seed, accept, layers, stack } = self;
         let layers = layers + 1;
         let stack = Box::new(move |parts: &Parts| {
-            let lower = stack(parts);
+            let lower = stack(parts)?;
             // Two layers of one kind must not draw the same.
             let seed = parts.seed.child(&format!("layer {layers}"));
-            layer(lower, &Parts { seed, ..parts.clone() })
+            Ok(layer(lower, &Parts { seed, ..parts.clone() }))
         });
         Builder { addr, mtu, limits, seed, accept, layers, stack }
     }
@@ -137,12 +164,12 @@ impl<A: Addr + Send + Sync + 'static> Builder<A> {
     /// Binds the socket, and gives the node with its driver: the caller has an executor run it.
     ///
     /// # Errors
-    /// The socket cannot be bound; the error says what would be right.
+    /// The socket cannot be bound, or the stack cannot be built; the error says what would be right.
     pub fn bind(self) -> Result<(Node<A>, Driver<A>), BindError> {
         let seed = self.seed.map_or_else(system_seed, Ok)?;
-        let socket = Socket::bind(self.addr).map_err(|source| BindError::new(self.addr, source))?;
         let parts = Parts { limits: self.limits, seed, clock: calendar(), accept: self.accept };
-        let mut stack = (self.stack)(&parts);
+        let mut stack = (self.stack)(&parts).map_err(|source| BindError::Stack { source })?;
+        let socket = Socket::bind(self.addr).map_err(|source| BindError::new(self.addr, source))?;
         let local = vec![socket.local()];
         stack.handle_input(Instant::ZERO, DatagramInput::Bound { local, mtu: self.mtu });
         let shared = Arc::new(Shared::new(stack, Clock::start(), &parts.limits));
@@ -153,6 +180,14 @@ impl<A: Addr + Send + Sync + 'static> Builder<A> {
 
 impl<A: Addr> Builder<PeerAddr<A>> {
     /// Whom the node talks to; anyone by default. [`Node::set_accept`] changes it later.
+    pub fn accept(mut self, accept: Accept) -> Self {
+        self.accept = accept;
+        self
+    }
+}
+
+impl Builder<AnyAddr> {
+    /// Whom the secure layers of the stack talk to; anyone by default. [`Node::set_accept`] changes it later.
     pub fn accept(mut self, accept: Accept) -> Self {
         self.accept = accept;
         self

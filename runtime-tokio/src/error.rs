@@ -4,6 +4,7 @@ use core::error::Error;
 use std::fmt;
 use std::io;
 use tellask::UdpAddr;
+use tellask::text::BuildError;
 
 /// Why a node could not be started.
 #[derive(Debug)]
@@ -37,6 +38,11 @@ pub enum BindError {
         /// What the system said.
         source: io::Error,
     },
+    /// The caller's: the layers of the stack cannot be made.
+    Stack {
+        /// Why.
+        source: BuildError,
+    },
     /// The system's: it gave no random bytes for the node's seed.
     NoRandomness {
         /// What the system said.
@@ -56,6 +62,7 @@ impl BindError {
             | Self::Denied { source, .. }
             | Self::Socket { source, .. }
             | Self::NoRandomness { source } => source.kind(),
+            Self::Stack { .. } => io::ErrorKind::InvalidInput,
             Self::NoRuntime => io::ErrorKind::Unsupported,
         }
     }
@@ -92,6 +99,7 @@ impl fmt::Display for BindError {
                 "this user may not bind {addr}: choose a port from 1024 on, or ask for the permission"
             ),
             Self::Socket { addr, source } => write!(f, "no socket on {addr}: {source}"),
+            Self::Stack { source } => source.fmt(f),
             Self::NoRandomness { source } => {
                 write!(f, "the system gives no random bytes: {source}")
             }
@@ -110,6 +118,7 @@ impl Error for BindError {
             | Self::Denied { source, .. }
             | Self::Socket { source, .. }
             | Self::NoRandomness { source } => Some(source),
+            Self::Stack { source } => Some(source),
             Self::NoRuntime => None,
         }
     }

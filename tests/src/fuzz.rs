@@ -8,11 +8,13 @@ use core::fmt::Display;
 use core::str::FromStr;
 use tellask::fragment::{EXPIRY, Fragmenter};
 use tellask::identity::{KeyFormat, PublicKey, SecretKey};
+use tellask::multi::MultiAddr;
 use tellask::mux::{Channel, Name, Varint};
 use tellask::p2pke::P2pke;
 use tellask::p2pke::proto::{InitDone, InitHello, RespHello};
 use tellask::p2pke::session::Hello;
 use tellask::swarm::Accept;
+use tellask::text::{AnyAddr, Description, Label};
 use tellask::time::Anchor;
 use tellask::{
     At, BytesMut, Datagram, DatagramInput, DatagramPort, Event, Instant, Limits, MemoryAddr, Node,
@@ -33,7 +35,7 @@ pub const TARGETS: &[Target] = &[
     ("p2pke_tampering", p2pke_tampering),
 ];
 
-/// A text that is read as an address prints as one that is read as the same.
+/// A text that is read as an address, or as a stack, prints as one that is read as the same.
 ///
 /// # Panics
 /// Where that is not so.
@@ -53,6 +55,11 @@ pub fn addresses(data: &[u8]) {
     round_trip::<PeerAddr<UdpAddr>>(text);
     round_trip::<PeerAddr<PeerAddr<MemoryAddr>>>(text);
     round_trip::<At<u16, PeerAddr<UdpAddr>>>(text);
+    round_trip::<AnyAddr>(text);
+    round_trip::<MultiAddr<AnyAddr>>(text);
+    // The text of a whole stack, by itself and as a layer.
+    round_trip::<Description>(text);
+    round_trip::<Description>(&format!("memory://1 | {text}"));
 }
 
 /// What is read as a channel's header is written as one that is no longer, and read as the same.
@@ -71,6 +78,7 @@ pub fn channels(data: &[u8]) {
         let index = [(channel, ())].into();
         assert_eq!(C::find(&index, data), Some((Some(&()), len)));
     }
+    round_trip::<Label>(data);
     round_trip::<u16>(data);
     round_trip::<u32>(data);
     round_trip::<u64>(data);
