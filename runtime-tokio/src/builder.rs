@@ -4,19 +4,23 @@ use crate::driver::Driver;
 use crate::error::BindError;
 use crate::node::{Clock, Node, Shared};
 use crate::socket::Socket;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 use tellask::addr::Source;
+use tellask::ask::Asking;
 use tellask::driver::RUN_MAX;
 use tellask::fragment::Fragmenter;
 use tellask::identity::SecretKey;
+use tellask::mux::{MAX_CHANNELS, Name};
 use tellask::p2pke::P2pke;
 use tellask::swarm::{Accept, BoxSwarm};
 use tellask::time::Anchor;
 use tellask::{
-    Addr, Datagram, DatagramInput, DatagramPort, Instant, Limits, PeerAddr, Seed, Stack, UdpAddr,
+    Addr, At, Datagram, DatagramInput, DatagramPort, Instant, Join, Limits, Mux, PeerAddr, Seed,
+    Stack, UdpAddr,
 };
 
 /// A stack over a UDP socket, chosen at run time.
@@ -42,6 +46,7 @@ pub fn udp(addr: UdpAddr) -> Builder<UdpAddr> {
         seed: None,
         accept: Accept::default(),
         layers: 0,
+        channels: 0,
         stack: Box::new(|parts| Box::new(DatagramPort::new(&parts.limits))),
     }
 }
@@ -55,6 +60,8 @@ pub struct Builder<A> {
     seed: Option<Seed>,
     accept: Accept,
     layers: u32,
+    // The most of one multiplexer.
+    channels: usize,
     stack: Recipe<A>,
 }
 
@@ -117,13 +124,47 @@ impl<A: Addr + Send + Sync + 'static> Builder<A> {
         })
     }
 
+    /// Lets the node ask and answer, with requests and replies of up to [`Limits::ask_max`] bytes
+    /// whatever the size of a datagram. Its peers need this layer too, at the same place in their stacks.
+    pub fn asking(self) -> Self {
+        self.layer(|lower, parts| {
+            let asking = Asking::new(&parts.seed, &parts.limits);
+            Box::new(Stack::new(lower, asking))
+        })
+    }
+
+    /// Gives the node these channels, each called by a text; what comes twice counts once. Its
+    /// addresses are then [`At`]s, which name a channel and a peer in it: a message goes to whoever has
+    /// that channel open there. Its peers need this layer too, at the same place in their stacks.
+    ///
+    /// Channels share one swarm below: put what asks or makes fragments under them. Each costs a
+    /// message as many bytes as its name has, and one (from 128 bytes on two).
+    pub fn channels<N: Into<Name>>(
+        self,
+        channels: impl IntoIterator<Item = N>,
+    ) -> Builder<At<Name, A>> {
+        let names: BTreeSet<Name> = channels.into_iter().map(Into::into).collect();
+        let most = self.channels.max(names.len());
+        let mut builder = self.layer(|lower, parts| {
+            let mut mux = Mux::new(&parts.limits);
+            for name in names {
+                // Each name is there once, and the builder has counted them.
+                let _ = mux.open(Instant::ZERO, name);
+            }
+            let channels = Stack::new(lower, mux);
+            Box::new(Stack::new(channels, Join::new(&parts.limits)))
+        });
+        builder.channels = most;
+        builder
+    }
+
     /// Puts any other layer on the stack: `layer` gets the stack so far, and returns it with the layer
     /// on it.
     pub fn layer<B, F>(self, layer: F) -> Builder<B>
     where
         F: FnOnce(UdpStack<A>, &Parts) -> UdpStack<B> + Send + 'static,
     {
-        let Self { addr, mtu, limits, seed, accept, layers, stack } = self;
+        let Self { addr, mtu, limits, seed, accept, layers, channels, stack } = self;
         let layers = layers + 1;
         let stack = Box::new(move |parts: &Parts| {
             let lower = stack(parts);
@@ -131,7 +172,7 @@ impl<A: Addr + Send + Sync + 'static> Builder<A> {
             let seed = parts.seed.child(&format!("layer {layers}"));
             layer(lower, &Parts { seed, ..parts.clone() })
         });
-        Builder { addr, mtu, limits, seed, accept, layers, stack }
+        Builder { addr, mtu, limits, seed, accept, layers, channels, stack }
     }
 
     /// Binds the socket and starts the node's driver on the current tokio runtime.
@@ -139,7 +180,8 @@ impl<A: Addr + Send + Sync + 'static> Builder<A> {
     /// Cancel-safe: where it is dropped there is no node.
     ///
     /// # Errors
-    /// The socket cannot be bound; the error says what would be right.
+    /// The socket cannot be bound, or there are more channels than may be; the error says what would
+    /// be right.
     ///
     /// # Panics
     /// Where the runtime was built without its I/O or time driver (`enable_all`).
@@ -147,6 +189,10 @@ impl<A: Addr + Send + Sync + 'static> Builder<A> {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return Err(BindError::NoRuntime);
         };
+        let limit = self.limits.channels.min(MAX_CHANNELS);
+        if self.channels > limit {
+            return Err(BindError::TooManyChannels { count: self.channels, limit });
+        }
         let seed = self.seed.map_or_else(system_seed, Ok)?;
         let socket = Socket::bind(self.addr).map_err(|source| BindError::new(self.addr, source))?;
         let parts = Parts { limits: self.limits, seed, clock: calendar(), accept: self.accept };

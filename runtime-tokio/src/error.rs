@@ -42,6 +42,14 @@ pub enum BindError {
         /// What the system said.
         source: io::Error,
     },
+    /// The caller's: more channels than the node's [`Limits::channels`](tellask::Limits::channels), or
+    /// than there can be.
+    TooManyChannels {
+        /// How many were asked for.
+        count: usize,
+        /// How many may be.
+        limit: usize,
+    },
     /// The caller's: this is not running on tokio.
     NoRuntime,
 }
@@ -56,6 +64,7 @@ impl BindError {
             | Self::Denied { source, .. }
             | Self::Socket { source, .. }
             | Self::NoRandomness { source } => source.kind(),
+            Self::TooManyChannels { .. } => io::ErrorKind::InvalidInput,
             Self::NoRuntime => io::ErrorKind::Unsupported,
         }
     }
@@ -95,6 +104,9 @@ impl fmt::Display for BindError {
             Self::NoRandomness { source } => {
                 write!(f, "the system gives no random bytes: {source}")
             }
+            Self::TooManyChannels { count, limit } => {
+                write!(f, "{count} channels are too many: at most {limit} can be open")
+            }
             Self::NoRuntime => {
                 f.write_str("not on tokio: spawn the node from within a tokio runtime")
             }
@@ -110,7 +122,7 @@ impl Error for BindError {
             | Self::Denied { source, .. }
             | Self::Socket { source, .. }
             | Self::NoRandomness { source } => Some(source),
-            Self::NoRuntime => None,
+            Self::TooManyChannels { .. } | Self::NoRuntime => None,
         }
     }
 }
