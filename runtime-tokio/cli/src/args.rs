@@ -1,6 +1,6 @@
 //! What may stand on the command line, with its help.
 
-use crate::address::{Name, Peer, Place, Target, Who};
+use crate::address::{Channel, Name, Peer, Place, Target, Who, channel};
 use crate::failure::Failure;
 use crate::key::{KeyArgs, PassphraseArgs};
 use crate::output::Output;
@@ -56,6 +56,22 @@ pub(crate) enum Command {
     Bench(BenchArgs),
 }
 
+/// Which channel to speak on.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ChannelArgs {
+    /// The channel to speak on: only who has the same one open hears it
+    #[arg(long, value_name = "NAME", default_value = "main", value_parser = channel)]
+    pub(crate) channel: Channel,
+}
+
+/// Which channels to have open.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ChannelsArgs {
+    /// A channel to have open, in place of `main`; may be repeated
+    #[arg(long, value_name = "NAME", default_value = "main", value_parser = channel)]
+    pub(crate) channel: Vec<Channel>,
+}
+
 /// Show in a few seconds what this does: two nodes, two sockets, one machine
 ///
 /// Two nodes in this process, each with a key and a UDP socket on the loopback, find out who the
@@ -108,6 +124,8 @@ pub(crate) struct ListenArgs {
     #[arg(long)]
     pub(crate) stats: bool,
     #[command(flatten)]
+    pub(crate) channels: ChannelsArgs,
+    #[command(flatten)]
     pub(crate) key: KeyArgs,
 }
 
@@ -115,7 +133,7 @@ pub(crate) struct ListenArgs {
 ///
 /// Sends one message and waits until it was handed to the network, after the peer has proven its
 /// key. Whether the peer read it nobody can say: telling is fire and forget. Without TEXT, or
-/// with -, every line of standard input is a message.
+/// with -, every line of standard input is a message. A message has up to 256 KiB.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
@@ -123,7 +141,8 @@ pub(crate) struct ListenArgs {
   tellask tell bob 'hello'
   tellask tell 'LJkJe1cDe5x23Eur33HIrBm_oMk3jETvovlQA_da77-@192.0.2.1:7000' hello
   uptime | tellask tell bob -
-  tellask tell bob --whole - < picture.png
+  tellask tell bob --file picture.png --channel pictures
+  tar c notes | tellask tell bob --whole -
 
 Exit codes: 0 handed to the network; 1 the peer is not there, or not who it should be;
 2 bad usage or bad input, such as a message above the limit; 130 ended by ctrl-C."
@@ -136,6 +155,9 @@ pub(crate) struct TellArgs {
     /// The message; - for standard input. After -- it may begin with a hyphen
     #[arg(value_name = "TEXT")]
     pub(crate) text: Option<String>,
+    /// Send all of FILE as one message, whatever bytes it has
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["text", "whole"])]
+    pub(crate) file: Option<PathBuf>,
     /// Send all of standard input as one message, whatever bytes it has
     #[arg(long)]
     pub(crate) whole: bool,
@@ -145,6 +167,8 @@ pub(crate) struct TellArgs {
     /// Say what was sent
     #[arg(short, long)]
     pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) channel: ChannelArgs,
     #[command(flatten)]
     pub(crate) key: KeyArgs,
 }
@@ -180,6 +204,8 @@ pub(crate) struct PingArgs {
     /// Give up when the peer has not proven its key for this long
     #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
     pub(crate) timeout: Duration,
+    #[command(flatten)]
+    pub(crate) channel: ChannelArgs,
     #[command(flatten)]
     pub(crate) key: KeyArgs,
 }
@@ -330,7 +356,7 @@ Exit codes: 0 done; 2 bad usage or bad input, such as an unknown name.")]
 /// Two nodes on the loopback: secure tells per second for each size, beside a plain UDP socket and
 /// beside the cipher alone, in the same run. The cipher has one core, where tells may use
 /// several: a ratio above one is no mistake. Ratios travel between machines better than figures
-/// do. A size above what one datagram takes here is refused.
+/// do. A size above what one datagram of a socket takes is refused.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
@@ -345,7 +371,7 @@ pub(crate) struct BenchArgs {
     /// How long to measure each size, in each of three ways
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     pub(crate) seconds: Duration,
-    /// Bytes of a message; several with commas between [default: 64,1200,16384, where they fit]
+    /// Bytes of a message; several with commas between [default: 64,1200,16384]
     #[arg(long, value_name = "BYTES", value_delimiter = ',')]
     pub(crate) sizes: Vec<usize>,
 }

@@ -7,6 +7,7 @@
 //! | `address` | addresses as people write them: names, host names, `<peer id>@<host>:<port>` |
 //! | `output`, `json`, `progress` | what is printed, for people and for programs |
 //! | `failure` | why a command ends early, and its exit code |
+//! | `files` | files that are read and written whole |
 //! | `node`, `interrupt`, `stdin` | what runs while a node is up |
 //! | `commands` | one module a command |
 
@@ -19,6 +20,7 @@ mod args;
 mod commands;
 mod config;
 mod failure;
+mod files;
 mod interrupt;
 mod json;
 mod key;

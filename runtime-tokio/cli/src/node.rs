@@ -1,6 +1,9 @@
 //! A node while a command needs one: opening it, dialling, and closing it cleanly.
+//!
+//! All commands speak the same, from the socket upwards: p2pke, fragments (tells of up to 256 KiB),
+//! asks, channels called by texts. Nodes that do not speak all of it understand nothing of each other.
 
-use crate::address::Peer;
+use crate::address::{Channel, Peer, Place};
 use crate::failure::Failure;
 use crate::interrupt::interruptible;
 use crate::output::Time;
@@ -11,13 +14,20 @@ use tellask::identity::SecretKey;
 use tellask::p2pke::P2pke;
 use tellask::p2pke::channel::Timing;
 use tellask::swarm::{Accept, IdentifyError, Undeliverable};
-use tellask::{PeerAddr, Stack, UdpAddr};
+use tellask::{At, PeerAddr, Stack, UdpAddr};
 use tellask_tokio::{BindError, Parts};
 
 /// Who and where, on UDP.
 pub(crate) type Address = PeerAddr<UdpAddr>;
-/// A node that speaks p2pke on a UDP socket.
-pub(crate) type Node = tellask_tokio::Node<Address>;
+/// Who and where, and on which channel.
+pub(crate) type Spot = At<Channel, Address>;
+/// A node that speaks what all commands speak: see the module's documentation.
+pub(crate) type Node = tellask_tokio::Node<Spot>;
+
+/// The channel where none is named.
+pub(crate) const MAIN: &str = "main";
+/// The largest message of a tell, before the headers of what stands above the fragments.
+const TELL_MAX: usize = 256 * 1024;
 
 /// How long a node may take to send what it accepted when it closes.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -38,6 +48,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) on: SocketAddr,
     pub(crate) key: &'a SecretKey,
     pub(crate) accept: Accept,
+    /// The channels that it has open.
+    pub(crate) channels: Vec<Channel>,
     /// How long a peer may take to prove its key, in place of the protocol's 15 s.
     pub(crate) handshake: Option<Duration>,
     /// The largest datagram that every path is known to carry, in place of the Internet's.
@@ -46,8 +58,9 @@ pub(crate) struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     /// A node on this local address.
-    pub(crate) const fn new(on: SocketAddr, key: &'a SecretKey) -> Self {
-        Self { on, key, accept: Accept::Anyone, handshake: None, mtu: None }
+    pub(crate) fn new(on: SocketAddr, key: &'a SecretKey) -> Self {
+        let channels = vec![MAIN.into()];
+        Self { on, key, accept: Accept::Anyone, channels, handshake: None, mtu: None }
     }
 
     /// A node on the loopback, which carries larger datagrams than the Internet does.
@@ -57,7 +70,7 @@ impl<'a> Plan<'a> {
     }
 
     pub(crate) async fn open(self) -> Result<Node, Failure> {
-        let Self { on, key, accept, handshake, mtu } = self;
+        let Self { on, key, accept, channels, handshake, mtu } = self;
         let mut udp = tellask_tokio::udp(UdpAddr(on));
         if let Some(mtu) = mtu {
             udp = udp.mtu(mtu);
@@ -71,12 +84,19 @@ impl<'a> Plan<'a> {
             let secure = P2pke::new(key, seed, *clock, accept.clone(), limits);
             Box::new(Stack::new(below, secure.with_timing(timing)))
         });
-        secured.accept(accept).spawn().await.map_err(not_bound)
+        let stack = secured.accept(accept).fragmented(TELL_MAX).asking().channels(channels);
+        stack.spawn().await.map_err(not_bound)
     }
 }
 
-/// By which address others on this machine reach the node.
-pub(crate) fn first_addr(node: &Node) -> Result<Address, Failure> {
+/// The first of the addresses that a place leads to.
+pub(crate) async fn place(place: &Place) -> Result<SocketAddr, Failure> {
+    let addrs = place.resolve().await?;
+    addrs.first().copied().ok_or_else(|| Failure::bad_input("no address"))
+}
+
+/// By which address others on this machine reach the node, on its first channel.
+pub(crate) fn first_addr(node: &Node) -> Result<Spot, Failure> {
     let addr = node.local_addrs().into_iter().next();
     addr.ok_or_else(|| Failure::failed("the node has no address"))
 }
@@ -85,7 +105,10 @@ pub(crate) fn first_addr(node: &Node) -> Result<Address, Failure> {
 fn not_bound(error: BindError) -> Failure {
     let chosen = matches!(
         error,
-        BindError::InUse { .. } | BindError::NotLocal { .. } | BindError::Denied { .. }
+        BindError::InUse { .. }
+            | BindError::NotLocal { .. }
+            | BindError::Denied { .. }
+            | BindError::TooManyChannels { .. }
     );
     if chosen { Failure::bad_input(error) } else { Failure::failed(error) }
 }
@@ -110,14 +133,15 @@ pub(crate) async fn with<T>(
 /// A node, and the address by which it reaches the peer that it is for.
 pub(crate) struct Line {
     pub(crate) node: Node,
-    pub(crate) peer: Address,
+    pub(crate) peer: Spot,
 }
 
 impl Line {
     /// Lines to a peer, before anything is sent: one for each family of addresses it has.
-    /// The peer is given `timeout` to prove its key.
+    /// The peer is given `timeout` to prove its key; what is said to it is said on `channel`.
     pub(crate) async fn prepare(
         peer: &Peer,
+        channel: &Channel,
         key: &SecretKey,
         timeout: Duration,
     ) -> Result<Vec<Self>, Failure> {
@@ -136,11 +160,14 @@ impl Line {
             // A machine may have one family only: then the other line has to do.
             let plan = Plan {
                 accept: Accept::from_iter([peer.id]),
+                channels: vec![channel.clone()],
                 handshake: Some(timeout),
                 ..Plan::new(SocketAddr::new(any, 0), key)
             };
             match plan.open().await {
-                Ok(node) => lines.push(Self { node, peer }),
+                Ok(node) => {
+                    lines.push(Self { node, peer: Spot { key: channel.clone(), addr: peer } })
+                }
                 Err(error) => refused = Some(error),
             }
         }
@@ -165,7 +192,7 @@ impl Line {
             while let Some(done) = dialling.join_next().await {
                 match done.map_err(Failure::failed)? {
                     (line, Ok(_)) => return Ok((line, begun.elapsed())),
-                    (line, Err(error)) => failure = unproven(&line.peer, &error),
+                    (line, Err(error)) => failure = unproven(&line.peer.addr, &error),
                 }
             }
             Err(failure)

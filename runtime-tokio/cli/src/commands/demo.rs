@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::interrupt::{Either, interruptible, race};
 use crate::json::Record;
 use crate::key;
-use crate::node::{self, Address, Node, Plan};
+use crate::node::{self, Address, Node, Plan, Spot};
 use crate::output::{Digits, Output, Payload, Time};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -57,7 +57,7 @@ struct Demo<'a> {
 struct Side {
     name: &'static str,
     node: Node,
-    addr: Address,
+    addr: Spot,
 }
 
 impl<'a> Demo<'a> {
@@ -66,11 +66,10 @@ impl<'a> Demo<'a> {
         let demo = Self { out, alice, bob, step: Cell::new(0) };
         demo.step("two nodes, each with its own key and its own UDP socket")?;
         for side in [&demo.alice, &demo.bob] {
-            let record = Record::new("node")
-                .text("name", side.name)
-                .text("id", side.addr.id)
-                .text("address", side.addr);
-            let Address { id, addr } = side.addr;
+            let Spot { addr: whole, .. } = &side.addr;
+            let Address { id, addr } = whole;
+            let record =
+                Record::new("node").text("name", side.name).text("id", id).text("address", whole);
             out.say(record, format_args!("  {:5} is {} at {addr}", side.name, out.bold(id)))?;
         }
         Ok(demo)
@@ -82,7 +81,7 @@ impl<'a> Demo<'a> {
         let proven = in_time(self.alice.node.identify(&self.bob.addr)).await?;
         let took = begun.elapsed();
         let proven = proven.map_err(Failure::failed)?.peer_id();
-        if proven != self.bob.addr.id {
+        if proven != self.bob.addr.addr.id {
             return Err(Failure::failed(format_args!("bob proved to be {proven}")));
         }
         self.out.say(
@@ -124,7 +123,8 @@ impl<'a> Demo<'a> {
     /// Somebody else is wanted where bob is: no key, no message.
     async fn wrong_key(&self, nobody: &SecretKey) -> Result<(), Failure> {
         self.step("alice dials bob's address, but wants another key there")?;
-        let wrong = Address { id: nobody.id(), addr: self.bob.addr.addr };
+        let wrong = Address { id: nobody.id(), addr: self.bob.addr.addr.addr };
+        let wrong = Spot { key: self.bob.addr.key.clone(), addr: wrong };
         let begun = Instant::now();
         let told = self.alice.node.try_tell(&wrong, "for nobody but the holder of that key");
         told.map_err(Failure::failed)?;
@@ -147,7 +147,7 @@ impl<'a> Demo<'a> {
     async fn throughput(&self) -> Result<(), Failure> {
         let (time, size) = THROUGHPUT;
         self.step(&format!("alice tells as fast as bob receives, {size} bytes each"))?;
-        let bob = (&self.bob.node, self.bob.addr);
+        let bob = (&self.bob.node, &self.bob.addr);
         let rate = throughput::measure(&self.alice.node, bob, size, time).await?;
         let megabytes = rate * size as f64 / 1e6;
         self.out.say(

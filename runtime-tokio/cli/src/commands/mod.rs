@@ -6,6 +6,7 @@ mod key;
 mod listen;
 mod peer;
 mod ping;
+mod report;
 mod tell;
 mod throughput;
 

@@ -1,7 +1,7 @@
 //! How fast one node tells another.
 
 use crate::failure::Failure;
-use crate::node::{Address, Node};
+use crate::node::{Node, Spot};
 use std::time::{Duration, Instant};
 use tellask::Bytes;
 use tellask::swarm::TellError;
@@ -14,7 +14,7 @@ const BATCH: usize = 256;
 /// Tells of this size that arrive in a second, measured for so long. `addr` is that of `to`.
 pub(super) async fn measure(
     from: &Node,
-    (to, addr): (&Node, Address),
+    (to, addr): (&Node, &Spot),
     size: usize,
     time: Duration,
 ) -> Result<f64, Failure> {
@@ -22,7 +22,7 @@ pub(super) async fn measure(
     let end = begun + time;
     // On a task of its own, so that it may run beside the receiver.
     let teller = tokio::spawn({
-        let from = from.clone();
+        let (from, addr) = (from.clone(), addr.clone());
         async move {
             let payload = Bytes::from(vec![0; size]);
             while Instant::now() < end {

@@ -49,13 +49,39 @@ fn a_name_and_a_host_name_lead_to_the_peer() {
 }
 
 #[test]
+fn a_file_is_told_whole_however_many_datagrams_it_takes() {
+    let (alice, bob) = (User::new(), User::new());
+    let mut listener = bob.listen(&[]);
+    let text = "0123456789abcdef".repeat(16_000);
+    alice.write("large", &text);
+    alice.run(&["tell", &listener.addr, "--file", "large"]).ok();
+    assert_eq!(listener.next("message")["text"], text);
+}
+
+#[test]
 fn a_message_above_the_limit_is_refused_at_once_with_the_limit() {
     let user = User::new();
     // Nobody has to be there for that.
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let addr = format!("{OTHER_ID}@{}", silent.local_addr().unwrap());
     user.id();
-    user.run(&["tell", &addr, &"x".repeat(1_213)]).failed(2, &["1213 bytes", "limit of 1212"]);
+    user.write("large", vec![b'x'; 262_139]);
+    let tell = user.run(&["tell", &addr, "--file", "large"]);
+    tell.failed(2, &["262139 bytes", "limit of 262138"]);
+}
+
+#[test]
+fn a_message_reaches_only_who_has_its_channel_open() {
+    let (alice, bob) = (User::new(), User::new());
+    let mut listener = bob.listen(&["--channel", "chat", "--channel", "news"]);
+    alice.run(&["tell", &listener.addr, "for nobody"]).ok();
+    for channel in ["news", "chat"] {
+        alice.run(&["tell", &listener.addr, channel, "--channel", channel]).ok();
+        let message = listener.next("message");
+        assert_eq!((&message["text"], &message["channel"]), (&channel.into(), &channel.into()));
+    }
+    let wrong = ["tell", &listener.addr, "x", "--channel", "a://b"];
+    alice.run(&wrong).failed(2, &["channel", "://"]);
 }
 
 #[test]

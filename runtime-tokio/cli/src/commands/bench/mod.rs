@@ -19,6 +19,8 @@ use std::time::Duration;
 
 /// The sizes where none are asked for: a word, a datagram of the Internet, one of a jumbo path.
 const SIZES: [usize; 3] = [64, 1200, 16_384];
+/// The largest that can be compared: what one datagram of a plain socket carries.
+const LARGEST: usize = 65_507;
 /// The ways in which each size is measured.
 const WAYS: usize = 3;
 
@@ -28,7 +30,7 @@ pub(super) fn run(args: &BenchArgs, out: &Output) -> Result<(), Failure> {
     }
     node::block_on(interruptible(async {
         let pair = secure::Pair::open().await?;
-        let sizes = sizes(&args.sizes, pair.limit(), out)?;
+        let sizes = sizes(&args.sizes)?;
         let progress = Progress::new(sizes.len() * WAYS);
         let tell = "tells/s";
         out.line(out.dim(format_args!(
@@ -48,21 +50,13 @@ pub(super) fn run(args: &BenchArgs, out: &Output) -> Result<(), Failure> {
     }))
 }
 
-/// The sizes to measure: those asked for, which must fit, or those of the usual ones that do.
-fn sizes(asked: &[usize], limit: usize, out: &Output) -> Result<Vec<usize>, Failure> {
-    if asked.is_empty() {
-        let (fit, large): (Vec<_>, Vec<_>) = SIZES.iter().partition(|size| **size <= limit);
-        if !large.is_empty() {
-            out.note(format_args!(
-                "one datagram takes {limit} bytes here: no larger size is measured"
-            ));
-        }
-        return Ok(fit);
-    }
-    match asked.iter().find(|size| **size > limit) {
+/// The sizes to measure: those asked for, or the usual ones.
+fn sizes(asked: &[usize]) -> Result<Vec<usize>, Failure> {
+    match asked.iter().find(|size| **size > LARGEST) {
         Some(size) => Err(Failure::bad_input(format_args!(
-            "a message of {size} bytes is over the limit of {limit} bytes"
+            "a message of {size} bytes is over the limit of {LARGEST} bytes, the most that a socket sends at once"
         ))),
+        None if asked.is_empty() => Ok(SIZES.to_vec()),
         None => Ok(asked.to_vec()),
     }
 }

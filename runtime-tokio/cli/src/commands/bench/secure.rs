@@ -3,7 +3,7 @@
 use crate::commands::throughput;
 use crate::failure::Failure;
 use crate::key;
-use crate::node::{self, Address, Node, Plan};
+use crate::node::{self, Node, Plan, Spot};
 use std::time::Duration;
 use tellask::identity::SecretKey;
 
@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Pair {
     from: Node,
     to: Node,
-    addr: Address,
+    addr: Spot,
 }
 
 impl Pair {
@@ -29,14 +29,9 @@ impl Pair {
         Ok(Self { from, to, addr })
     }
 
-    /// The largest message that is measured.
-    pub(super) fn limit(&self) -> usize {
-        self.from.mtu_to(&self.addr)
-    }
-
     /// Secure tells of this size that arrive in a second.
     pub(super) async fn measure(&self, size: usize, time: Duration) -> Result<f64, Failure> {
-        throughput::measure(&self.from, (&self.to, self.addr), size, time).await
+        throughput::measure(&self.from, (&self.to, &self.addr), size, time).await
     }
 
     pub(super) async fn close(self) -> Result<(), Failure> {
