@@ -16,6 +16,9 @@ Try it:
   tellask listen --echo                 wait for messages; prints the address to dial
   tellask ping ADDR                     in another terminal: is it there, how far
   tellask tell ADDR 'hello'             and send it a message
+  tellask serve --exec 'tr a-z A-Z'     answer requests, here with what a command makes of them
+  tellask ask ADDR 'hello'              ask for an answer
+  tellask serve --dir FOLDER            and: tellask get ADDR FILE --out FILE
   tellask peer add bob ADDR             from now on `bob` will do for ADDR
 
 An ADDR reads <peer id>@<host>:<port>, or is a name you gave. The id is a hash of the
@@ -46,6 +49,9 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     Listen(ListenArgs),
     Tell(TellArgs),
+    Ask(AskArgs),
+    Serve(ServeArgs),
+    Get(GetArgs),
     Ping(PingArgs),
     /// Make, show or import the key that you are known by
     #[command(subcommand, arg_required_else_help = true)]
@@ -165,6 +171,145 @@ pub(crate) struct TellArgs {
     #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
     pub(crate) timeout: Duration,
     /// Say what was sent
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) channel: ChannelArgs,
+    #[command(flatten)]
+    pub(crate) key: KeyArgs,
+}
+
+/// Ask a peer and print its answer
+///
+/// Sends one request and waits for its answer, which goes to standard output byte for byte; on a
+/// terminal its control characters are escaped. Requests and answers have up to 2 MiB. Without
+/// TEXT, or with -, the request is all of standard input. The peer runs it once at the most.
+#[derive(Debug, clap::Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "Examples:
+  tellask ask bob 'how are you?'
+  tellask ask bob --file picture.png --channel scaler --out small.png
+  echo 2+3 | tellask ask bob --timeout 2 --json
+
+Exit codes: 0 answered; 1 the peer refused (it says why), does not serve, is not there, or not who
+it should be; 2 bad usage or bad input, such as a request above the limit; 130 ended by ctrl-C."
+)]
+pub(crate) struct AskArgs {
+    /// The peer: <peer id>@<host>:<port>, or its name
+    // An id may begin with a hyphen; what is no address is refused all the same.
+    #[arg(value_name = "ADDR", allow_hyphen_values = true)]
+    pub(crate) to: Target,
+    /// The request; - for standard input. After -- it may begin with a hyphen
+    #[arg(value_name = "TEXT")]
+    pub(crate) text: Option<String>,
+    /// Ask with all of FILE
+    #[arg(long, value_name = "FILE", conflicts_with = "text")]
+    pub(crate) file: Option<PathBuf>,
+    /// Write the answer to FILE
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Give up when there is no answer after this long
+    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+    /// Say how long it took
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) channel: ChannelArgs,
+    #[command(flatten)]
+    pub(crate) key: KeyArgs,
+}
+
+/// Answer what others ask
+///
+/// Prints the addresses by which this node can be dialled, then a line for each answer. What
+/// answers is a command of yours, a folder, or an echo. Whoever can reach this node and has any
+/// key may ask, unless --allow says who may. Ends with ctrl-C.
+///
+/// With --exec each request is on the standard input of CMD, which the shell runs, and its output
+/// is the answer; TELLASK_PEER has the id of who asks. Where CMD fails the asker is told so. It
+/// is killed when the asker gives up. With --dir files are served by their path in the folder
+/// (tellask get), and nothing outside of it.
+#[derive(Debug, clap::Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "Examples:
+  tellask serve --exec 'tr a-z A-Z'
+  tellask serve --dir ~/public --on 0.0.0.0:7000 --allow bob
+  tellask serve --echo --json
+
+Exit codes: 2 bad usage or bad input (a port in use, no such folder); 130 ended by ctrl-C."
+)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) what: ServeWhat,
+    /// The local address to listen on; port 0 is any free one
+    #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:0")]
+    pub(crate) on: Place,
+    /// Let in this peer, by id or by name, and no others but those also allowed; may be repeated
+    #[arg(long, value_name = "ID_OR_NAME", allow_hyphen_values = true)]
+    pub(crate) allow: Vec<Who>,
+    /// Answer this many requests at a time; others wait
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub(crate) at_most: u16,
+    /// Kill CMD after this long, if the asker has not given up before
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) within: Duration,
+    /// At the end, print the node's counters
+    #[arg(long)]
+    pub(crate) stats: bool,
+    #[command(flatten)]
+    pub(crate) channels: ChannelsArgs,
+    #[command(flatten)]
+    pub(crate) key: KeyArgs,
+}
+
+/// What answers.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct ServeWhat {
+    /// Answer with what CMD writes, given the request
+    #[arg(long, value_name = "CMD")]
+    pub(crate) exec: Option<String>,
+    /// Answer with the files of this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Answer with the request itself
+    #[arg(long)]
+    pub(crate) echo: bool,
+}
+
+/// Fetch a file from a peer that serves it
+///
+/// The peer runs tellask serve --dir; NAME is a path in its folder. A file of any size comes in
+/// parts, several at a time. One that changes meanwhile is noticed, and FILE is replaced only
+/// once all of it is here.
+#[derive(Debug, clap::Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "Examples:
+  tellask get bob photos/cat.jpg --out cat.jpg
+  tellask get bob notes.tar | tar t
+
+Exit codes: 0 all of it is here; 1 the peer refused (it says why), does not serve files, is not
+there, or the file changed; 2 bad usage or bad input; 130 ended by ctrl-C."
+)]
+pub(crate) struct GetArgs {
+    /// The peer: <peer id>@<host>:<port>, or its name
+    // An id may begin with a hyphen; what is no address is refused all the same.
+    #[arg(value_name = "ADDR", allow_hyphen_values = true)]
+    pub(crate) from: Target,
+    /// The file's path in the folder that is served, with / between its parts
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Write the file here [default: to standard output, if that is no terminal]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Give up when nothing of the file has come for this long
+    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+    /// Say how long it took
     #[arg(short, long)]
     pub(crate) verbose: bool,
     #[command(flatten)]

@@ -9,6 +9,7 @@
 //! | `failure` | why a command ends early, and its exit code |
 //! | `files` | files that are read and written whole |
 //! | `node`, `interrupt`, `stdin` | what runs while a node is up |
+//! | `ranges` | how files are asked for |
 //! | `commands` | one module a command |
 
 #![forbid(unsafe_code)]
@@ -28,6 +29,7 @@ mod node;
 mod output;
 mod peers;
 mod progress;
+mod ranges;
 mod stdin;
 
 use std::process::ExitCode;
