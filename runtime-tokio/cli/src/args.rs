@@ -81,7 +81,7 @@ pub(crate) struct ChannelsArgs {
 /// Show in a few seconds what this does: two nodes, two sockets, one machine
 ///
 /// Two nodes in this process, each with a key and a UDP socket on the loopback, find out who the
-/// other is, tell each other messages, refuse a wrong key, and go as fast as they can for half a
+/// other is, tell each other messages, ask and answer, refuse a wrong key, and go as fast as they can for half a
 /// second. Each step is said, with what it took. Fails if any step does.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -496,10 +496,11 @@ Exit codes: 0 done; 2 bad usage or bad input, such as an unknown name.")]
     },
 }
 
-/// Measure how fast this machine tells
+/// Measure how fast this machine tells and asks
 ///
 /// Two nodes on the loopback: secure tells per second for each size, beside a plain UDP socket and
-/// beside the cipher alone, in the same run. The cipher has one core, where tells may use
+/// beside the cipher alone, and asks per second with 64 in flight, answered with as many bytes,
+/// all in the same run. The cipher has one core, where tells may use
 /// several: a ratio above one is no mistake. Ratios travel between machines better than figures
 /// do. A size above what one datagram of a socket takes is refused.
 #[derive(Debug, clap::Args)]
@@ -513,7 +514,7 @@ Exit codes: 0 done; 2 bad usage or bad input, such as an unknown name.")]
 Exit codes: 0 measured; 1 it failed; 2 bad usage or bad input; 130 ended by ctrl-C."
 )]
 pub(crate) struct BenchArgs {
-    /// How long to measure each size, in each of three ways
+    /// How long to measure each size, in each of four ways
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     pub(crate) seconds: Duration,
     /// Bytes of a message; several with commas between [default: 64,1200,16384]

@@ -10,12 +10,16 @@ use crate::node::{self, Address, Node, Plan, Spot};
 use crate::output::{Digits, Output, Payload, Time};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
+use tellask::Bytes;
 use tellask::identity::SecretKey;
+use tellask::swarm::Refusal;
 
 /// How long the wrong key is given to prove itself: a handshake that works takes a thousandth.
 const REFUSED_AFTER: Duration = Duration::from_secs(1);
 /// How long a step may take that takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How many bytes the larger answer has: those of some hundred datagrams.
+const ANSWER: usize = 1 << 20;
 /// How long, and with messages of how many bytes, the throughput is measured.
 const THROUGHPUT: (Duration, usize) = (Duration::from_millis(500), 1200);
 
@@ -32,6 +36,7 @@ pub(super) fn run(args: &DemoArgs, out: &Output) -> Result<(), Failure> {
         let demo = Demo::open(out, &alice, &bob).await?;
         demo.handshake().await?;
         demo.messages().await?;
+        demo.asks().await?;
         demo.wrong_key(&nobody).await?;
         demo.throughput().await?;
         demo.close().await
@@ -118,6 +123,56 @@ impl<'a> Demo<'a> {
                 self.out.dim(format_args!("({})", Time(took)))
             ),
         )
+    }
+
+    async fn asks(&self) -> Result<(), Failure> {
+        self.step("alice asks bob, and bob answers: once, whole, or she hears why not")?;
+        let bob = self.bob.node.clone();
+        let serving = tokio::spawn(async move {
+            bob.serve(|question| async move {
+                Ok::<_, Refusal>(match &question.payload[..] {
+                    b"how are you, bob?" => Bytes::from_static(b"very well, alice"),
+                    _ => Bytes::from(vec![b'b'; ANSWER]),
+                })
+            })
+            .await;
+        });
+        let answered = async {
+            let (answer, took) = self.ask("how are you, bob?").await?;
+            let record = Record::new("answer").number("bytes", answer.len() as u64);
+            self.out.say(
+                Payload(&answer).into(record).fraction("ms", took.as_secs_f64() * 1e3),
+                format_args!(
+                    "  how are you, bob? {} {}",
+                    Payload(&answer),
+                    self.out.dim(format_args!("({})", Time(took)))
+                ),
+            )?;
+            let (answer, took) = self.ask("tell me all").await?;
+            if answer.len() != ANSWER || answer.iter().any(|byte| *byte != b'b') {
+                return Err(Failure::failed("another answer arrived than was given"));
+            }
+            let rate = ANSWER as f64 / 1e6 / took.as_secs_f64();
+            self.out.say(
+                Record::new("answer")
+                    .number("bytes", ANSWER as u64)
+                    .fraction("ms", took.as_secs_f64() * 1e3),
+                format_args!(
+                    "  an answer of 1 MiB, in many datagrams: {}, {} MB/s",
+                    self.out.bold(Time(took)),
+                    Digits(rate)
+                ),
+            )
+        };
+        let answered = answered.await;
+        serving.abort();
+        answered
+    }
+
+    async fn ask(&self, question: &'static str) -> Result<(Bytes, Duration), Failure> {
+        let begun = Instant::now();
+        let answer = self.alice.node.ask(&self.bob.addr, question).within(PATIENCE).await;
+        answer.map(|answer| (answer, begun.elapsed())).map_err(Failure::failed)
     }
 
     /// Somebody else is wanted where bob is: no key, no message.

@@ -185,11 +185,13 @@ fn the_demo_shows_every_step() {
     let user = User::new();
     let events = user.run(&["demo", "--json"]).ok().json();
     let steps = events.iter().filter(|event| event["event"] == "step").count();
-    assert_eq!(steps, 5, "{events:?}");
+    assert_eq!(steps, 6, "{events:?}");
     let kinds = kinds(&events);
-    for kind in ["node", "handshake", "message", "refused", "throughput", "done"] {
+    for kind in ["node", "handshake", "message", "answer", "refused", "throughput", "done"] {
         assert!(kinds.contains(&kind), "no {kind} in {kinds:?}");
     }
+    let mut answers = events.iter().filter(|event| event["event"] == "answer");
+    assert_eq!(answers.next_back().unwrap()["bytes"], 1 << 20);
     let people = user.run(&["demo"]).ok();
     assert!(people.out.contains("all of it worked"), "{people:?}");
     assert!(!user.config("key.pem").exists(), "it takes no key unless it is told to");
@@ -203,7 +205,7 @@ fn the_bench_measures_each_size_in_each_way() {
     assert_eq!(rows.len(), 2, "{bench:?}");
     for (row, size) in rows.iter().zip([64, 1200]) {
         assert_eq!(row["bytes"], size);
-        for figure in ["tells_per_second", "socket_per_second", "cipher_per_second", "of_cipher"] {
+        for figure in ["tells_per_second", "asks_per_second", "socket_per_second", "of_cipher"] {
             assert!(row[figure].as_f64().unwrap() > 0.0, "{row}");
         }
     }

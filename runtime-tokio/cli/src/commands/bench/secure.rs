@@ -1,4 +1,4 @@
-//! Two nodes over UDP loopback, telling as fast as they can.
+//! Two nodes over UDP loopback, telling and asking as fast as they can.
 
 use crate::commands::throughput;
 use crate::failure::Failure;
@@ -32,6 +32,11 @@ impl Pair {
     /// Secure tells of this size that arrive in a second.
     pub(super) async fn measure(&self, size: usize, time: Duration) -> Result<f64, Failure> {
         throughput::measure(&self.from, (&self.to, &self.addr), size, time).await
+    }
+
+    /// Asks of this size that are answered in a second with as many bytes.
+    pub(super) async fn measure_asks(&self, size: usize, time: Duration) -> Result<f64, Failure> {
+        throughput::measure_asks(&self.from, (&self.to, &self.addr), size, time).await
     }
 
     pub(super) async fn close(self) -> Result<(), Failure> {
