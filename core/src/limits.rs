@@ -53,6 +53,11 @@ pub struct Limits {
     pub send_per_channel: usize,
     /// Requests of peers that wait for their answer in one multiplexer, and as many identifications.
     pub channel_requests: usize,
+    /// Transports of one [`Multi`](crate::Multi), 64 at the most.
+    pub transports: usize,
+    /// Requests through the transports of one [`Multi`](crate::Multi) that wait for their outcome, as many of
+    /// peers that wait for their answer, and as many identifications.
+    pub transport_requests: usize,
     /// Requests to oneself that wait for their answer.
     pub own_requests: usize,
     /// The largest request or answer of an asking layer, in bytes. A request must fit into
@@ -100,6 +105,8 @@ impl Default for Limits {
             channels: 1_024,
             send_per_channel: 256 * 1_024,
             channel_requests: 65_536,
+            transports: 16,
+            transport_requests: 65_536,
             own_requests: 1_024,
             ask_max: 2 * 1_024 * 1_024,
             ask_peers: 65_536,

@@ -14,7 +14,7 @@
 use crate::limits::Limits;
 use crate::outbox::OVERHEAD;
 use crate::stats::StatsSink;
-use crate::swarm::{Event, Link, Scope};
+use crate::swarm::{Event, Link, Message, Scope};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::BytesMut;
 use core::hash::{Hash, Hasher};
@@ -73,12 +73,7 @@ impl<A: Clone + Ord> Up<A> {
             return;
         }
         match event {
-            Event::Told(mut message) => {
-                if self.admit(message.payload.len()) {
-                    self.unpin(&mut message.payload);
-                    self.events.push_back(Event::Told(message));
-                }
-            }
+            Event::Told(message) => self.told(message),
             Event::Asked { token, mut message, deadline } => {
                 if self.admit(message.payload.len()) {
                     self.unpin(&mut message.payload);
@@ -108,6 +103,17 @@ impl<A: Clone + Ord> Up<A> {
                 self.link_changed = true;
             }
             Event::Closed => self.closed = true,
+        }
+    }
+
+    /// Queues a message: the same as [`push`](Self::push), for where it is known to be one.
+    #[inline]
+    pub fn told(&mut self, mut message: Message<A>) {
+        if self.closed_told {
+            self.dropped = self.dropped.saturating_add(1);
+        } else if self.admit(message.payload.len()) {
+            self.unpin(&mut message.payload);
+            self.events.push_back(Event::Told(message));
         }
     }
 
@@ -214,6 +220,7 @@ impl<A: Clone + Ord> Up<A> {
         });
     }
 
+    #[inline]
     fn admit(&mut self, len: usize) -> bool {
         let weight = len.saturating_add(OVERHEAD);
         let fits = self.bytes.saturating_add(weight) <= self.limit;
@@ -226,6 +233,7 @@ impl<A: Clone + Ord> Up<A> {
     }
 
     /// Copies a message out of the buffer that it is a slice of, where many wait already.
+    #[inline]
     fn unpin(&self, payload: &mut BytesMut) {
         if self.events.len() >= DEEP {
             *payload = BytesMut::from(&payload[..]);
@@ -282,7 +290,7 @@ fn weight<A>(event: &Event<A>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::swarm::{AskId, Message, Token};
+    use crate::swarm::{AskId, Token};
     use crate::time::Instant;
     use alloc::vec::Vec;
 

@@ -4,6 +4,7 @@ use core::error::Error;
 use std::fmt;
 use std::io;
 use tellask::UdpAddr;
+use tellask::text::BuildError;
 
 /// Why a node could not be started.
 #[derive(Debug)]
@@ -37,18 +38,15 @@ pub enum BindError {
         /// What the system said.
         source: io::Error,
     },
+    /// The caller's: the layers of the stack cannot be made.
+    Stack {
+        /// Why.
+        source: BuildError,
+    },
     /// The system's: it gave no random bytes for the node's seed.
     NoRandomness {
         /// What the system said.
         source: io::Error,
-    },
-    /// The caller's: more channels than the node's [`Limits::channels`](tellask::Limits::channels), or
-    /// than there can be.
-    TooManyChannels {
-        /// How many were asked for.
-        count: usize,
-        /// How many may be.
-        limit: usize,
     },
 }
 
@@ -62,7 +60,7 @@ impl BindError {
             | Self::Denied { source, .. }
             | Self::Socket { source, .. }
             | Self::NoRandomness { source } => source.kind(),
-            Self::TooManyChannels { .. } => io::ErrorKind::InvalidInput,
+            Self::Stack { .. } => io::ErrorKind::InvalidInput,
         }
     }
 
@@ -98,11 +96,9 @@ impl fmt::Display for BindError {
                 "this user may not bind {addr}: choose a port from 1024 on, or ask for the permission"
             ),
             Self::Socket { addr, source } => write!(f, "no socket on {addr}: {source}"),
+            Self::Stack { source } => source.fmt(f),
             Self::NoRandomness { source } => {
                 write!(f, "the system gives no random bytes: {source}")
-            }
-            Self::TooManyChannels { count, limit } => {
-                write!(f, "{count} channels are too many: at most {limit} can be open")
             }
         }
     }
@@ -116,7 +112,7 @@ impl Error for BindError {
             | Self::Denied { source, .. }
             | Self::Socket { source, .. }
             | Self::NoRandomness { source } => Some(source),
-            Self::TooManyChannels { .. } => None,
+            Self::Stack { source } => Some(source),
         }
     }
 }

@@ -43,7 +43,7 @@ mod error;
 mod node;
 mod socket;
 
-pub use builder::{Builder, Parts, UdpStack, udp};
+pub use builder::{Builder, Parts, UdpStack, stack, udp};
 pub use driver::Driver;
 pub use error::BindError;
 pub use node::{Clock, Events, Message, Node, Request};

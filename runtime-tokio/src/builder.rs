@@ -4,6 +4,7 @@ use crate::driver::Driver;
 use crate::error::BindError;
 use crate::node::{Clock, Node, Shared};
 use crate::socket::Socket;
+use core::net::SocketAddr;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
@@ -14,9 +15,10 @@ use tellask::ask::Asking;
 use tellask::driver::RUN_MAX;
 use tellask::fragment::Fragmenter;
 use tellask::identity::SecretKey;
-use tellask::mux::{MAX_CHANNELS, Name};
+use tellask::mux::Name;
 use tellask::p2pke::P2pke;
 use tellask::swarm::{Accept, BoxSwarm};
+use tellask::text::{self, AnyAddr, Bottom, BuildError, Description};
 use tellask::time::Anchor;
 use tellask::{
     Addr, At, Datagram, DatagramInput, DatagramPort, Instant, Join, Limits, Mux, PeerAddr, Seed,
@@ -29,6 +31,10 @@ pub type UdpStack<A> = BoxSwarm<DatagramInput<UdpAddr>, Datagram<UdpAddr>, A>;
 /// The largest datagram that works towards everybody: what IPv6 guarantees (RFC 8200, section 5),
 /// less the headers of IPv6 and UDP.
 const MTU_FLOOR: usize = 1_232;
+
+/// Stands for the address of a stack that has no socket.
+const MEMORY: UdpAddr =
+    UdpAddr(SocketAddr::new(core::net::IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED), 0));
 
 /// Begins a node on a UDP socket that is bound to `addr`.
 ///
@@ -46,9 +52,29 @@ pub fn udp(addr: UdpAddr) -> Builder<UdpAddr> {
         seed: None,
         accept: Accept::default(),
         layers: 0,
-        channels: 0,
-        stack: Box::new(|parts| Box::new(DatagramPort::new(&parts.limits))),
+        stack: Box::new(|parts| Ok(Box::new(DatagramPort::new(&parts.limits)))),
     }
+}
+
+/// Begins a node of a stack that was read from text, such as
+/// `udp://127.0.0.1:0 | p2pke | fragment(256KiB)`. `key` is the node's, for a stack that
+/// [is secured](Description::is_secured).
+///
+/// Where the bottom is not `udp`, or the key is missing, the node does not start.
+pub fn stack(description: &Description, key: Option<SecretKey>) -> Builder<AnyAddr> {
+    let (addr, described) = match description.bottom() {
+        Bottom::Udp(addr) => (addr, Ok(description.clone())),
+        // Never bound: there is no stack to bind it for.
+        Bottom::Memory(_) => (MEMORY, Err(BuildError::WrongBottom)),
+    };
+    let recipe = move |parts: &Parts| {
+        let Parts { limits, seed, clock, accept } = parts.clone();
+        let parts = text::Parts { limits, seed, key, clock, accept };
+        described?.build(text::udp_port(&parts.limits), &parts)
+    };
+    let layers = description.layers().len() as u32;
+    let Builder { mtu, limits, seed, accept, .. } = udp(addr);
+    Builder { addr, mtu, limits, seed, accept, layers, stack: Box::new(recipe) }
 }
 
 /// A node to be: its socket's address, its layers, and its settings in any order.
@@ -60,12 +86,10 @@ pub struct Builder<A> {
     seed: Option<Seed>,
     accept: Accept,
     layers: u32,
-    // The most of one multiplexer.
-    channels: usize,
     stack: Recipe<A>,
 }
 
-type Recipe<A> = Box<dyn FnOnce(&Parts) -> UdpStack<A> + Send>;
+type Recipe<A> = Box<dyn FnOnce(&Parts) -> Result<UdpStack<A>, BuildError> + Send>;
 
 /// What a layer is made of when its node starts.
 #[derive(Clone, Debug)]
@@ -138,24 +162,18 @@ impl<A: Addr + Send + Sync + 'static> Builder<A> {
     /// that channel open there. Its peers need this layer too, at the same place in their stacks.
     ///
     /// Channels share one swarm below: put what asks or makes fragments under them. Each costs a
-    /// message as many bytes as its name has, and one (from 128 bytes on two).
+    /// message as many bytes as its name has, and one (from 128 bytes on two). Where there are more than
+    /// [`Limits::channels`], the node does not start.
     pub fn channels<N: Into<Name>>(
         self,
         channels: impl IntoIterator<Item = N>,
     ) -> Builder<At<Name, A>> {
         let names: BTreeSet<Name> = channels.into_iter().map(Into::into).collect();
-        let most = self.channels.max(names.len());
-        let mut builder = self.layer(|lower, parts| {
-            let mut mux = Mux::new(&parts.limits);
-            for name in names {
-                // Each name is there once, and the builder has counted them.
-                let _ = mux.open(Instant::ZERO, name);
-            }
+        self.try_layer(|lower, parts| {
+            let mux = Mux::new(&parts.limits).with_channels(names).map_err(BuildError::Channels)?;
             let channels = Stack::new(lower, mux);
-            Box::new(Stack::new(channels, Join::new(&parts.limits)))
-        });
-        builder.channels = most;
-        builder
+            Ok(Box::new(Stack::new(channels, Join::new(&parts.limits))))
+        })
     }
 
     /// Puts any other layer on the stack: `layer` gets the stack so far, and returns it with the layer
@@ -164,15 +182,22 @@ impl<A: Addr + Send + Sync + 'static> Builder<A> {
     where
         F: FnOnce(UdpStack<A>, &Parts) -> UdpStack<B> + Send + 'static,
     {
-        let Self { addr, mtu, limits, seed, accept, layers, channels, stack } = self;
+        self.try_layer(|lower, parts| Ok(layer(lower, parts)))
+    }
+
+    fn try_layer<B, F>(self, layer: F) -> Builder<B>
+    where
+        F: FnOnce(UdpStack<A>, &Parts) -> Result<UdpStack<B>, BuildError> + Send + 'static,
+    {
+        let Self { addr, mtu, limits, seed, accept, layers, stack } = self;
         let layers = layers + 1;
         let stack = Box::new(move |parts: &Parts| {
-            let lower = stack(parts);
+            let lower = stack(parts)?;
             // Two layers of one kind must not draw the same.
             let seed = parts.seed.child(&format!("layer {layers}"));
             layer(lower, &Parts { seed, ..parts.clone() })
         });
-        Builder { addr, mtu, limits, seed, accept, layers, channels, stack }
+        Builder { addr, mtu, limits, seed, accept, layers, stack }
     }
 
     /// Binds the socket and starts the node's driver on the current tokio runtime.
@@ -180,8 +205,7 @@ impl<A: Addr + Send + Sync + 'static> Builder<A> {
     /// Cancel-safe: where it is dropped there is no node.
     ///
     /// # Errors
-    /// The socket cannot be bound, or there are more channels than may be; the error says what would
-    /// be right.
+    /// The socket cannot be bound, or the stack cannot be built; the error says what would be right.
     ///
     /// # Panics
     /// Where the runtime was built without its I/O or time driver (`enable_all`).
@@ -189,14 +213,10 @@ impl<A: Addr + Send + Sync + 'static> Builder<A> {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return Err(BindError::NoRuntime);
         };
-        let limit = self.limits.channels.min(MAX_CHANNELS);
-        if self.channels > limit {
-            return Err(BindError::TooManyChannels { count: self.channels, limit });
-        }
         let seed = self.seed.map_or_else(system_seed, Ok)?;
-        let socket = Socket::bind(self.addr).map_err(|source| BindError::new(self.addr, source))?;
         let parts = Parts { limits: self.limits, seed, clock: calendar(), accept: self.accept };
-        let mut stack = (self.stack)(&parts);
+        let mut stack = (self.stack)(&parts).map_err(|source| BindError::Stack { source })?;
+        let socket = Socket::bind(self.addr).map_err(|source| BindError::new(self.addr, source))?;
         let local = vec![socket.local()];
         stack.handle_input(Instant::ZERO, DatagramInput::Bound { local, mtu: self.mtu });
         let shared = Arc::new(Shared::new(stack, Clock::start(), &parts.limits));
@@ -208,6 +228,14 @@ impl<A: Addr + Send + Sync + 'static> Builder<A> {
 
 impl<A: Addr> Builder<PeerAddr<A>> {
     /// Whom the node talks to; anyone by default. [`Node::set_accept`] changes it later.
+    pub fn accept(mut self, accept: Accept) -> Self {
+        self.accept = accept;
+        self
+    }
+}
+
+impl Builder<AnyAddr> {
+    /// Whom the secure layers of the stack talk to; anyone by default. [`Node::set_accept`] changes it later.
     pub fn accept(mut self, accept: Accept) -> Self {
         self.accept = accept;
         self

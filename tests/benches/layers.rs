@@ -28,6 +28,8 @@ fn in_memory(c: &mut Criterion) {
     measure!("loopback/to others", layers::looped(), carry);
     measure!("loopback/to oneself", layers::looped(), carry_to_itself);
     measure!("map", layers::mapped(), carry);
+    measure!("multi/of one", layers::transports(0), carry);
+    measure!("multi/of ten", layers::transports(9), carry);
     measure!("mux/u16", layers::channels(7_u16, vec![]), carry);
     measure!("mux/u16 of 1,000", layers::channels(7_u16, (8..1_007).collect()), carry);
     measure!("mux/varint", layers::channels(Varint(300), vec![]), carry);

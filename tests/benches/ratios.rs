@@ -5,7 +5,7 @@ mod support;
 use ::tellask::Bytes;
 use rustls::CipherSuite;
 use std::process::ExitCode;
-use support::{boringtun, cipher, quinn, ratio::Ratios, tellask};
+use support::{boringtun, cipher, quinn, ratio::Ratios, tellask, text};
 
 fn main() -> ExitCode {
     let mut ratios = match Ratios::from_args(std::env::args().skip(1)) {
@@ -18,6 +18,7 @@ fn main() -> ExitCode {
     backends(&mut ratios);
     sessions(&mut ratios);
     stacks(&mut ratios);
+    texts(&mut ratios);
     handshakes(&mut ratios);
     datagrams(&mut ratios);
     fragments(&mut ratios);
@@ -49,6 +50,30 @@ fn sessions(ratios: &mut Ratios) {
         // than the four bytes: its vector code goes out of step with the text.
         let mut theirs = cipher::ours(size).over_a_header();
         ratios.operations("session/cipher+header", size, target, ours, || theirs.seal_and_open());
+    }
+}
+
+/// What it costs that a stack is chosen at run time: five layers from text, boxed, over one address type, and the
+/// same as the compiler is told of them.
+fn texts(ratios: &mut Ratios) {
+    for size in [64, 1_200] {
+        let (mut ours, mut theirs) = (text::from_text(), text::written_out());
+        let text = Bytes::from(vec![0x5a; size]);
+        ratios.operations(
+            "tell:text/static",
+            size,
+            0.85,
+            || assert_eq!(ours.carry(&text), size),
+            || assert_eq!(theirs.carry(&text), size),
+        );
+        let (mut ours, mut theirs) = (text::from_text(), text::written_out());
+        ratios.operations(
+            "ask:text/static",
+            size,
+            0.85,
+            || assert_eq!(ours.ask(&text), size),
+            || assert_eq!(theirs.ask(&text), size),
+        );
     }
 }
 

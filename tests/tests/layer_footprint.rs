@@ -62,6 +62,8 @@ fn a_layer_allocates_nothing_for_a_message() {
     let mut varint = layers::channels(Varint(300), vec![]);
     let mut named = layers::channels(Name::from("a channel of some length"), vec![]);
 
+    let (mut alone, mut of_ten) = (layers::transports(0), layers::transports(9));
+
     // A shared message is copied once on the way: by the receiver, whatever stands on the port.
     let bare = allocations(|text| bare.carry(text));
     assert_eq!(bare, MESSAGES);
@@ -69,6 +71,8 @@ fn a_layer_allocates_nothing_for_a_message() {
     assert_eq!(allocations(|text| looped.carry(text)), bare);
     assert_eq!(allocations(|text| looped.carry_to_itself(text)), bare);
     assert_eq!(allocations(|text| mapped.carry(text)), bare);
+    assert_eq!(allocations(|text| alone.carry(text)), bare);
+    assert_eq!(allocations(|text| of_ten.carry(text)), bare);
     assert_eq!(allocations(|text| numbered.carry(text)), bare);
     assert_eq!(allocations(|text| varint.carry(text)), bare);
     assert_eq!(allocations(|text| named.carry(text)), bare);

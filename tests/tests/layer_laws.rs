@@ -8,16 +8,19 @@ use tellask::fragment::Fragmenter;
 use tellask::identity::{PeerId, PublicKey};
 use tellask::loopback::Loopback;
 use tellask::map::Map;
+use tellask::multi::{Multi, MultiAddr, Scheme};
 use tellask::mux::{Mux, Name};
 use tellask::seed::Rng;
 use tellask::stats::StatsSink;
 use tellask::swarm::{
-    Accept, AskId, DownReason, Link, Message, Refusal, Scope, Setting, Token, Undeliverable,
+    Accept, AskId, BoxSwarm, DownReason, Link, Message, Refusal, Scope, Setting, Token,
+    Undeliverable,
 };
+use tellask::text::{AnyAddr, Description, Parts, memory_port};
 use tellask::time::Anchor;
 use tellask::{
-    Addr, At, BytesMut, Command, DatagramInput, DatagramPort, Event, Instant, Join, Limits,
-    MemoryAddr, Payload, PeerAddr, Seed, Stack,
+    Addr, At, BytesMut, Command, Datagram, DatagramInput, DatagramPort, Event, Instant, Join,
+    Limits, MemoryAddr, Payload, PeerAddr, Seed, Stack,
 };
 use tellask_sim::laws::{Call, CallOf, Subject, check, pass_through};
 
@@ -47,6 +50,7 @@ fn limits() -> Limits {
     limits.path_mtus = 2;
     limits.channel_requests = 3;
     limits.own_requests = 3;
+    limits.transport_requests = 3;
     limits
 }
 
@@ -316,6 +320,191 @@ impl Subject for JoinedChannels {
 #[test]
 fn channels_joined_to_one_swarm_keep_the_laws() {
     keeps_the_laws(&JoinedChannels);
+}
+
+fn schemes() -> [Scheme; 3] {
+    ["mem", "tcp", "gone"].map(|text| text.parse().expect("a scheme"))
+}
+
+/// Two transports that say whatever a swarm may say.
+struct Transports;
+
+impl Subject for Transports {
+    type Layer = Multi<Filter<MemoryAddr>>;
+
+    fn make(&self, _seed: &Seed) -> Self::Layer {
+        let mut multi = Multi::new(&limits());
+        for scheme in &schemes()[..2] {
+            let filter = Filter::new(Accept::Anyone, &limits());
+            multi.add(Instant::ZERO, *scheme, filter).expect("there is room");
+        }
+        multi
+    }
+
+    fn opening(&self, _seed: &Seed) -> Vec<CallOf<Self::Layer>> {
+        schemes()[..2].iter().map(|scheme| Call::Input((*scheme, link()))).collect()
+    }
+
+    fn input(&self, rng: &mut Rng) -> (Scheme, Event<MemoryAddr>) {
+        let text = bytes(rng, 300);
+        (schemes()[rng.below(3) as usize], event(rng, |addr| addr, text))
+    }
+
+    fn command(&self, rng: &mut Rng) -> Command<MultiAddr<MemoryAddr>> {
+        let key = schemes()[rng.below(3) as usize];
+        let addr = addr(rng);
+        command(rng, At { key, addr })
+    }
+
+    fn hostile(&self, rng: &mut Rng) -> Option<(Scheme, Event<MemoryAddr>)> {
+        Some((schemes()[2], told(addr(rng), bytes(rng, 300))))
+    }
+
+    fn bounds(&self) -> Vec<(String, u64)> {
+        // Of each transport one close may be held beyond.
+        let mut bounds = vec![("multi.held_bytes".into(), 4_000 + 2 * 128)];
+        for what in ["asks", "requests_waiting", "identifying"] {
+            bounds.push((format!("multi.{what}"), 3));
+        }
+        for scheme in ["mem", "tcp"] {
+            bounds.push((format!("multi.{scheme}.receive_bytes"), 9_000));
+        }
+        bounds
+    }
+}
+
+#[test]
+fn a_set_of_transports_keeps_the_laws() {
+    keeps_the_laws(&Transports);
+}
+
+/// Two sockets, which have timers of their own.
+struct Sockets;
+
+impl Subject for Sockets {
+    type Layer = Multi<DatagramPort<MemoryAddr>>;
+
+    fn make(&self, _seed: &Seed) -> Self::Layer {
+        let mut multi = Multi::new(&limits());
+        for scheme in &schemes()[..2] {
+            let port = DatagramPort::new(&limits());
+            multi.add(Instant::ZERO, *scheme, port).expect("there is room");
+        }
+        multi
+    }
+
+    fn opening(&self, _seed: &Seed) -> Vec<CallOf<Self::Layer>> {
+        let bound = DatagramInput::Bound { local: vec![SELF], mtu: 1_400 };
+        schemes()[..2].iter().map(|scheme| Call::Input((*scheme, bound.clone()))).collect()
+    }
+
+    fn input(&self, rng: &mut Rng) -> (Scheme, DatagramInput<MemoryAddr>) {
+        let scheme = schemes()[rng.below(2) as usize];
+        let dst = addr(rng);
+        let input = match rng.below(8) {
+            0 => DatagramInput::Unreachable { dst },
+            1 => DatagramInput::PathMtu { dst, mtu: 1_400 + rng.below(2) as usize },
+            _ => DatagramInput::Datagram { src: dst, dst: SELF, payload: bytes(rng, 1_400) },
+        };
+        (scheme, input)
+    }
+
+    fn command(&self, rng: &mut Rng) -> Command<MultiAddr<MemoryAddr>> {
+        let key = schemes()[rng.below(3) as usize];
+        let addr = addr(rng);
+        command(rng, At { key, addr })
+    }
+}
+
+#[test]
+fn a_set_of_sockets_keeps_the_laws() {
+    keeps_the_laws(&Sockets);
+}
+
+/// A stack from text, of every layer that needs no handshake.
+struct FromText(BoxSwarm<DatagramInput<MemoryAddr>, Datagram<MemoryAddr>, AnyAddr>);
+
+impl Layer for FromText {
+    type Input = DatagramInput<MemoryAddr>;
+    type Transmit = Datagram<MemoryAddr>;
+    type Command = Command<AnyAddr>;
+    type Event = Event<AnyAddr>;
+
+    fn handle_input(&mut self, now: Instant, input: Self::Input) {
+        self.0.handle_input(now, input);
+    }
+
+    fn handle_command(&mut self, now: Instant, command: Self::Command) {
+        self.0.handle_command(now, command);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.0.handle_timeout(now);
+    }
+
+    fn poll_transmit(&mut self) -> Option<Self::Transmit> {
+        self.0.poll_transmit()
+    }
+
+    fn poll_event(&mut self) -> Option<Self::Event> {
+        self.0.poll_event()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.0.poll_timeout()
+    }
+
+    fn stats(&self, sink: &mut dyn StatsSink) {
+        self.0.stats(sink);
+    }
+}
+
+impl core::fmt::Debug for FromText {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("a stack from text")
+    }
+}
+
+struct Texts;
+
+impl Subject for Texts {
+    type Layer = FromText;
+
+    fn make(&self, seed: &Seed) -> FromText {
+        let text = "memory://9 | fragment(2000) | ask | loopback | mux(u16, 7, 8)";
+        let text: Description = text.parse().expect("in order");
+        let (clock, accept) = (Anchor::default(), Accept::Anyone);
+        let parts = Parts { limits: limits(), seed: seed.clone(), key: None, clock, accept };
+        FromText(text.build(memory_port(&parts.limits), &parts).expect("it needs no key"))
+    }
+
+    fn opening(&self, _seed: &Seed) -> Vec<CallOf<Self::Layer>> {
+        vec![Call::Input(DatagramInput::Bound { local: vec![SELF], mtu: 1_400 })]
+    }
+
+    fn input(&self, rng: &mut Rng) -> DatagramInput<MemoryAddr> {
+        let payload = if rng.chance(1, 2) { fragment(rng) } else { bytes(rng, 300) };
+        DatagramInput::Datagram { src: addr(rng), dst: SELF, payload }
+    }
+
+    fn command(&self, rng: &mut Rng) -> Command<AnyAddr> {
+        // Of the right shape, on a channel that is not open, and of no such shape.
+        let text = match rng.below(4) {
+            0 => format!("9://{}", addr(rng)),
+            1 => addr(rng).to_string(),
+            _ => format!("{}://{}", 7 + rng.below(2), addr(rng)),
+        };
+        command(rng, text.parse().expect("an address"))
+    }
+
+    fn outputs_per_call(&self) -> usize {
+        1_000
+    }
+}
+
+#[test]
+fn a_stack_from_text_keeps_the_laws() {
+    keeps_the_laws(&Texts);
 }
 
 fn peer(addr: MemoryAddr) -> PeerAddr<MemoryAddr> {

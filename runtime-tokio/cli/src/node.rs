@@ -108,7 +108,7 @@ fn not_bound(error: BindError) -> Failure {
         BindError::InUse { .. }
             | BindError::NotLocal { .. }
             | BindError::Denied { .. }
-            | BindError::TooManyChannels { .. }
+            | BindError::Stack { .. }
     );
     if chosen { Failure::bad_input(error) } else { Failure::failed(error) }
 }

@@ -3,10 +3,12 @@
 use ::tellask::filter::Filter;
 use ::tellask::loopback::Loopback;
 use ::tellask::map::Map;
+use ::tellask::multi::{Multi, MultiAddr, Scheme};
 use ::tellask::mux::{Channel, Mux};
+use ::tellask::stats::StatsSink;
 use ::tellask::swarm::Accept;
 use ::tellask::{
-    Bytes, Command, Datagram, DatagramInput, DatagramPort, Event, Instant, Layer, Limits,
+    At, Bytes, Command, Datagram, DatagramInput, DatagramPort, Event, Instant, Layer, Limits,
     MemoryAddr, Stack,
 };
 use core::fmt::Debug;
@@ -31,8 +33,8 @@ pub(crate) struct Pair<L, T, H> {
 impl<L, T, H> Pair<L, T, H>
 where
     L: Layer<Input = DatagramInput<MemoryAddr>, Transmit = Datagram<MemoryAddr>>,
-    T: Fn(Command<MemoryAddr>) -> L::Command,
-    H: Fn(L::Event) -> Event<MemoryAddr>,
+    T: Fn(MemoryAddr, Bytes) -> L::Command,
+    H: Fn(L::Event) -> usize,
 {
     fn new(make: impl Fn() -> L, tell: T, hear: H) -> Self {
         let node = |number| {
@@ -48,16 +50,13 @@ where
     /// Tells a message from the first node to the second. Returns the bytes that arrived.
     pub(crate) fn carry(&mut self, text: &Bytes) -> usize {
         let [from, to] = &mut self.nodes;
-        let tell = Command::Tell { dst: PEER, payload: text.clone().into() };
-        from.handle_command(NOW, (self.tell)(tell));
+        from.handle_command(NOW, (self.tell)(PEER, text.clone()));
         let mut bytes = 0;
         while let Some(Datagram { dst, payload, .. }) = from.poll_transmit() {
             let (src, payload) = (MemoryAddr(1), payload.into_mut());
             to.handle_input(NOW, DatagramInput::Datagram { src, dst, payload });
             while let Some(event) = to.poll_event() {
-                if let Event::Told(message) = (self.hear)(event) {
-                    bytes += message.payload.len();
-                }
+                bytes += (self.hear)(event);
             }
         }
         bytes
@@ -66,16 +65,22 @@ where
     /// Tells a message to the first node itself. Returns the bytes that arrived.
     pub(crate) fn carry_to_itself(&mut self, text: &Bytes) -> usize {
         let node = &mut self.nodes[0];
-        let tell = Command::Tell { dst: MemoryAddr(1), payload: text.clone().into() };
-        node.handle_command(NOW, (self.tell)(tell));
+        node.handle_command(NOW, (self.tell)(MemoryAddr(1), text.clone()));
         let mut bytes = 0;
         while let Some(event) = node.poll_event() {
-            if let Event::Told(message) = (self.hear)(event) {
-                bytes += message.payload.len();
-            }
+            bytes += (self.hear)(event);
         }
         bytes
     }
+}
+
+fn tell<A>(dst: A, text: Bytes) -> Command<A> {
+    Command::Tell { dst, payload: text.into() }
+}
+
+/// The bytes of a message, if that is what came.
+fn heard<A>(event: Event<A>) -> usize {
+    if let Event::Told(message) = event { message.payload.len() } else { 0 }
 }
 
 macro_rules! pair {
@@ -88,10 +93,10 @@ macro_rules! pair {
                 Command = Command<MemoryAddr>,
                 Event = Event<MemoryAddr>,
             >,
-            impl Fn(Command<MemoryAddr>) -> Command<MemoryAddr>,
-            impl Fn(Event<MemoryAddr>) -> Event<MemoryAddr>,
+            impl Fn(MemoryAddr, Bytes) -> Command<MemoryAddr>,
+            impl Fn(Event<MemoryAddr>) -> usize,
         > {
-            Pair::new($make, |command| command, |event| event)
+            Pair::new($make, tell, heard)
         }
     };
 }
@@ -112,13 +117,79 @@ pub(crate) fn channels<C: Channel + Debug>(
     others: Vec<C>,
 ) -> Pair<
     Stack<Port, Mux<C, MemoryAddr>>,
-    impl Fn(Command<MemoryAddr>) -> (C, Command<MemoryAddr>),
-    impl Fn((C, Event<MemoryAddr>)) -> Event<MemoryAddr>,
+    impl Fn(MemoryAddr, Bytes) -> (C, Command<MemoryAddr>),
+    impl Fn((C, Event<MemoryAddr>)) -> usize,
 > {
     let all = [others, vec![channel.clone()]].concat();
     let make = move || {
         let mux = Mux::new(&Limits::default()).with_channels(all.clone()).expect("opens");
         Stack::new(port(), mux)
     };
-    Pair::new(make, move |command| (channel.clone(), command), |(_, event)| event)
+    Pair::new(make, move |dst, text| (channel.clone(), tell(dst, text)), |(_, event)| heard(event))
+}
+
+/// One of several transports, as the nodes of a pair see it: the others are idle.
+#[derive(Debug)]
+pub(crate) struct OfSeveral {
+    multi: Multi<Port>,
+    scheme: Scheme,
+}
+
+impl OfSeveral {
+    fn new(others: usize) -> Self {
+        let limits = Limits::default();
+        let scheme = |number| format!("mem{number}").parse().expect("a scheme");
+        let mut multi = Multi::new(&limits);
+        for number in 0..=others {
+            multi.add(NOW, scheme(number), port()).expect("there is room");
+        }
+        Self { multi, scheme: scheme(others) }
+    }
+}
+
+impl Layer for OfSeveral {
+    type Input = DatagramInput<MemoryAddr>;
+    type Transmit = Datagram<MemoryAddr>;
+    type Command = Command<MultiAddr<MemoryAddr>>;
+    type Event = Event<MultiAddr<MemoryAddr>>;
+
+    fn handle_input(&mut self, now: Instant, input: Self::Input) {
+        self.multi.handle_input(now, (self.scheme, input));
+    }
+
+    fn handle_command(&mut self, now: Instant, command: Self::Command) {
+        self.multi.handle_command(now, command);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.multi.handle_timeout(now);
+    }
+
+    fn poll_transmit(&mut self) -> Option<Self::Transmit> {
+        self.multi.poll_transmit().map(|(_, datagram)| datagram)
+    }
+
+    fn poll_event(&mut self) -> Option<Self::Event> {
+        self.multi.poll_event()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.multi.poll_timeout()
+    }
+
+    fn stats(&self, sink: &mut dyn StatsSink) {
+        self.multi.stats(sink);
+    }
+}
+
+/// A message through one of several transports; `others` are idle.
+pub(crate) fn transports(
+    others: usize,
+) -> Pair<
+    OfSeveral,
+    impl Fn(MemoryAddr, Bytes) -> Command<MultiAddr<MemoryAddr>>,
+    impl Fn(Event<MultiAddr<MemoryAddr>>) -> usize,
+> {
+    let key = OfSeveral::new(others).scheme;
+    Pair::new(move || OfSeveral::new(others), move |addr, text| tell(At { key, addr }, text), heard)
 }

@@ -9,3 +9,4 @@ pub(crate) mod layers;
 pub(crate) mod quinn;
 pub(crate) mod ratio;
 pub(crate) mod tellask;
+pub(crate) mod text;
