@@ -1,9 +1,10 @@
 //! What may stand on the command line, with its help.
 
-use crate::address::{Channel, Name, Peer, Place, Target, Who, channel};
+use crate::address::{Name, Peer, Target, Who};
 use crate::failure::Failure;
 use crate::key::{KeyArgs, PassphraseArgs};
 use crate::output::Output;
+use crate::stack::{HearArgs, SpeakArgs};
 use clap::{Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -62,22 +63,6 @@ pub(crate) enum Command {
     Bench(BenchArgs),
 }
 
-/// Which channel to speak on.
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct ChannelArgs {
-    /// The channel to speak on: only who has the same one open hears it
-    #[arg(long, value_name = "NAME", default_value = "main", value_parser = channel)]
-    pub(crate) channel: Channel,
-}
-
-/// Which channels to have open.
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct ChannelsArgs {
-    /// A channel to have open, in place of `main`; may be repeated
-    #[arg(long, value_name = "NAME", default_value = "main", value_parser = channel)]
-    pub(crate) channel: Vec<Channel>,
-}
-
 /// Show in a few seconds what this does: two nodes, two sockets, one machine
 ///
 /// Two nodes in this process, each with a key and a UDP socket on the loopback, find out who the
@@ -113,13 +98,11 @@ pub(crate) struct DemoArgs {
   tellask listen
   tellask listen --on 0.0.0.0:7000 --allow bob --allow carol
   tellask listen --on '[::1]:0' --echo --json
+  tellask listen --stack 'udp://0.0.0.0:7000 | p2pke'
 
 Exit codes: 2 bad usage or bad input (a port in use, an unknown name); 130 ended by ctrl-C."
 )]
 pub(crate) struct ListenArgs {
-    /// The local address to listen on; port 0 is any free one
-    #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:0")]
-    pub(crate) on: Place,
     /// Let in this peer, by id or by name, and no others but those also allowed; may be repeated
     #[arg(long, value_name = "ID_OR_NAME", allow_hyphen_values = true)]
     pub(crate) allow: Vec<Who>,
@@ -130,7 +113,7 @@ pub(crate) struct ListenArgs {
     #[arg(long)]
     pub(crate) stats: bool,
     #[command(flatten)]
-    pub(crate) channels: ChannelsArgs,
+    pub(crate) hear: HearArgs,
     #[command(flatten)]
     pub(crate) key: KeyArgs,
 }
@@ -174,7 +157,7 @@ pub(crate) struct TellArgs {
     #[arg(short, long)]
     pub(crate) verbose: bool,
     #[command(flatten)]
-    pub(crate) channel: ChannelArgs,
+    pub(crate) speak: SpeakArgs,
     #[command(flatten)]
     pub(crate) key: KeyArgs,
 }
@@ -216,7 +199,7 @@ pub(crate) struct AskArgs {
     #[arg(short, long)]
     pub(crate) verbose: bool,
     #[command(flatten)]
-    pub(crate) channel: ChannelArgs,
+    pub(crate) speak: SpeakArgs,
     #[command(flatten)]
     pub(crate) key: KeyArgs,
 }
@@ -244,9 +227,6 @@ Exit codes: 2 bad usage or bad input (a port in use, no such folder); 130 ended 
 pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) what: ServeWhat,
-    /// The local address to listen on; port 0 is any free one
-    #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:0")]
-    pub(crate) on: Place,
     /// Let in this peer, by id or by name, and no others but those also allowed; may be repeated
     #[arg(long, value_name = "ID_OR_NAME", allow_hyphen_values = true)]
     pub(crate) allow: Vec<Who>,
@@ -260,7 +240,7 @@ pub(crate) struct ServeArgs {
     #[arg(long)]
     pub(crate) stats: bool,
     #[command(flatten)]
-    pub(crate) channels: ChannelsArgs,
+    pub(crate) hear: HearArgs,
     #[command(flatten)]
     pub(crate) key: KeyArgs,
 }
@@ -313,7 +293,7 @@ pub(crate) struct GetArgs {
     #[arg(short, long)]
     pub(crate) verbose: bool,
     #[command(flatten)]
-    pub(crate) channel: ChannelArgs,
+    pub(crate) speak: SpeakArgs,
     #[command(flatten)]
     pub(crate) key: KeyArgs,
 }
@@ -350,7 +330,7 @@ pub(crate) struct PingArgs {
     #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
     pub(crate) timeout: Duration,
     #[command(flatten)]
-    pub(crate) channel: ChannelArgs,
+    pub(crate) speak: SpeakArgs,
     #[command(flatten)]
     pub(crate) key: KeyArgs,
 }

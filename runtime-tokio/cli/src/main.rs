@@ -9,6 +9,7 @@
 //! | `failure` | why a command ends early, and its exit code |
 //! | `files` | files that are read and written whole |
 //! | `node`, `interrupt`, `stdin` | what runs while a node is up |
+//! | `stack` | what a node speaks, and on which channels |
 //! | `ranges` | how files are asked for |
 //! | `commands` | one module a command |
 
@@ -30,6 +31,7 @@ mod output;
 mod peers;
 mod progress;
 mod ranges;
+mod stack;
 mod stdin;
 
 use std::process::ExitCode;

@@ -34,10 +34,13 @@ pub(super) fn run(args: AskArgs, out: &Output) -> Result<(), Failure> {
             None => interruptible(stdin::all(LARGEST)).await?,
         };
         let begun = Instant::now();
-        let lines = Line::prepare(&peer, &args.channel.channel, &key, args.timeout).await?;
+        let lines = Line::prepare(&peer, &args.speak, &key, args.timeout).await?;
         for line in &lines {
             // Known before anybody answers.
             let limit = line.node.ask_max();
+            if limit == 0 {
+                return Err(Failure::bad_input("this stack cannot ask: put `ask` on it"));
+            }
             if request.len() > limit {
                 return Err(Failure::bad_input(format_args!(
                     "a request of {} bytes is over the limit of {limit} bytes",

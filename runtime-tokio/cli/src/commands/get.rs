@@ -40,7 +40,7 @@ pub(super) fn run(args: GetArgs, out: &Output) -> Result<(), Failure> {
         None => Sink::Stdout,
     };
     let (got, from) = node::block_on(async {
-        let lines = Line::prepare(&peer, &args.channel.channel, &key, args.timeout).await?;
+        let lines = Line::prepare(&peer, &args.speak, &key, args.timeout).await?;
         let (line, _) = Line::connect(lines).await?;
         let get = Get { line: &line, name: &args.name, timeout: args.timeout };
         let got = node::with(&line.node, get.all(&mut sink)).await?;

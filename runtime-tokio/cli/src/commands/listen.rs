@@ -5,7 +5,7 @@ use crate::args::ListenArgs;
 use crate::failure::Failure;
 use crate::interrupt::{Either, race};
 use crate::json::Record;
-use crate::node::{self, Node, Plan, Spot};
+use crate::node::{self, Node, Spot};
 use crate::output::{Output, Payload};
 use crate::peers::Peers;
 use tellask_tokio::Message;
@@ -14,12 +14,10 @@ pub(super) fn run(args: ListenArgs, out: &Output) -> Result<(), Failure> {
     let peers = Peers::load()?;
     let accept = peers.accept(args.allow)?;
     let key = args.key.load_or_create(out)?;
-    let channels = args.channels.channel;
-    let report = Report::new(out, &peers, &channels);
+    let report = Report::new(out, &peers, &args.hear.channels());
     let listener = Listener { report, echo: args.echo };
     node::block_on(async {
-        let on = node::place(&args.on).await?;
-        let node = Plan { accept, channels, ..Plan::new(on, &key) }.open().await?;
+        let node = args.hear.plan(&key, accept).await?.open().await?;
         let done = node::with(&node, listener.listen(&node)).await;
         if args.stats {
             listener.report.stats(&node)?;

@@ -19,7 +19,7 @@ pub(super) fn run(args: PingArgs, out: &Output) -> Result<(), Failure> {
     let key = args.key.load_or_create(out)?;
     let run = key::rng()?.u64();
     node::block_on(async {
-        let lines = Line::prepare(&peer, &args.channel.channel, &key, args.timeout).await?;
+        let lines = Line::prepare(&peer, &args.speak, &key, args.timeout).await?;
         let (line, handshake) = Line::connect(lines).await?;
         let to = &line.peer.addr;
         out.say(

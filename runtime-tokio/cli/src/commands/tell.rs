@@ -33,7 +33,7 @@ pub(super) fn run(args: TellArgs, out: &Output) -> Result<(), Failure> {
         out.note("each line that you type is a message; ctrl-D ends");
     }
     node::block_on(async {
-        let lines = Line::prepare(&peer, &args.channel.channel, &key, args.timeout).await?;
+        let lines = Line::prepare(&peer, &args.speak, &key, args.timeout).await?;
         if let Some(text) = &text {
             // Known before anybody answers.
             for line in &lines {

@@ -73,9 +73,13 @@ impl User {
         self.start("serve", args)
     }
 
-    fn start(&self, command: &str, args: &[&str]) -> Listener {
+    /// Starts one of these two and waits until it listens, on the loopback unless a stack says where.
+    pub(crate) fn start(&self, command: &str, args: &[&str]) -> Listener {
         self.id();
-        let mut all = vec![command, "--json", "--on", "127.0.0.1:0"];
+        let mut all = vec![command, "--json"];
+        if !args.contains(&"--stack") {
+            all.extend(["--on", "127.0.0.1:0"]);
+        }
         all.extend(args);
         let mut child = self.command(&all).stderr(Stdio::inherit()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap());

@@ -6,4 +6,5 @@ mod common;
 mod keys;
 mod network;
 mod peers;
+mod stacks;
 mod usage;

@@ -10,7 +10,7 @@ use crate::args::ServeArgs;
 use crate::failure::Failure;
 use crate::interrupt::{Either, interruptible, race};
 use crate::json::Record;
-use crate::node::{self, Node, Plan, Spot};
+use crate::node::{self, Node, Spot};
 use crate::output::{Output, Plain, Time};
 use crate::peers::Peers;
 use std::sync::Arc;
@@ -36,11 +36,12 @@ pub(super) fn run(args: ServeArgs, out: &Output) -> Result<(), Failure> {
         (None, None) => Answers::Echo,
     };
     let key = args.key.load_or_create(out)?;
-    let channels = args.channels.channel;
-    let report = Report::new(out, &peers, &channels);
+    let report = Report::new(out, &peers, &args.hear.channels());
     node::block_on(async {
-        let on = node::place(&args.on).await?;
-        let node = Plan { accept, channels, ..Plan::new(on, &key) }.open().await?;
+        let node = args.hear.plan(&key, accept).await?.open().await?;
+        if node.ask_max() == 0 {
+            return Err(Failure::bad_input("nobody can ask over this stack: put `ask` on it"));
+        }
         let answers = Arc::new(answers.limited(node.ask_max().saturating_sub(HEADERS)));
         let mut server = Server {
             report,
