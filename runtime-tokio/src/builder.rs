@@ -5,20 +5,24 @@ use crate::error::BindError;
 use crate::node::{Clock, Node, Shared};
 use crate::socket::Socket;
 use core::net::SocketAddr;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 use tellask::addr::Source;
+use tellask::ask::Asking;
 use tellask::driver::RUN_MAX;
 use tellask::fragment::Fragmenter;
 use tellask::identity::SecretKey;
+use tellask::mux::Name;
 use tellask::p2pke::P2pke;
 use tellask::swarm::{Accept, BoxSwarm};
 use tellask::text::{self, AnyAddr, Bottom, BuildError, Description};
 use tellask::time::Anchor;
 use tellask::{
-    Addr, Datagram, DatagramInput, DatagramPort, Instant, Limits, PeerAddr, Seed, Stack, UdpAddr,
+    Addr, At, Datagram, DatagramInput, DatagramPort, Instant, Join, Limits, Mux, PeerAddr, Seed,
+    Stack, UdpAddr,
 };
 
 /// A stack over a UDP socket, chosen at run time.
@@ -144,11 +148,46 @@ impl<A: Addr + Send + Sync + 'static> Builder<A> {
         })
     }
 
+    /// Lets the node ask and answer, with requests and replies of up to [`Limits::ask_max`] bytes
+    /// whatever the size of a datagram. Its peers need this layer too, at the same place in their stacks.
+    pub fn asking(self) -> Self {
+        self.layer(|lower, parts| {
+            let asking = Asking::new(&parts.seed, &parts.limits);
+            Box::new(Stack::new(lower, asking))
+        })
+    }
+
+    /// Gives the node these channels, each called by a text; what comes twice counts once. Its
+    /// addresses are then [`At`]s, which name a channel and a peer in it: a message goes to whoever has
+    /// that channel open there. Its peers need this layer too, at the same place in their stacks.
+    ///
+    /// Channels share one swarm below: put what asks or makes fragments under them. Each costs a
+    /// message as many bytes as its name has, and one (from 128 bytes on two). Where there are more than
+    /// [`Limits::channels`], the node does not start.
+    pub fn channels<N: Into<Name>>(
+        self,
+        channels: impl IntoIterator<Item = N>,
+    ) -> Builder<At<Name, A>> {
+        let names: BTreeSet<Name> = channels.into_iter().map(Into::into).collect();
+        self.try_layer(|lower, parts| {
+            let mux = Mux::new(&parts.limits).with_channels(names).map_err(BuildError::Channels)?;
+            let channels = Stack::new(lower, mux);
+            Ok(Box::new(Stack::new(channels, Join::new(&parts.limits))))
+        })
+    }
+
     /// Puts any other layer on the stack: `layer` gets the stack so far, and returns it with the layer
     /// on it.
     pub fn layer<B, F>(self, layer: F) -> Builder<B>
     where
         F: FnOnce(UdpStack<A>, &Parts) -> UdpStack<B> + Send + 'static,
+    {
+        self.try_layer(|lower, parts| Ok(layer(lower, parts)))
+    }
+
+    fn try_layer<B, F>(self, layer: F) -> Builder<B>
+    where
+        F: FnOnce(UdpStack<A>, &Parts) -> Result<UdpStack<B>, BuildError> + Send + 'static,
     {
         let Self { addr, mtu, limits, seed, accept, layers, stack } = self;
         let layers = layers + 1;
@@ -156,7 +195,7 @@ impl<A: Addr + Send + Sync + 'static> Builder<A> {
             let lower = stack(parts)?;
             // Two layers of one kind must not draw the same.
             let seed = parts.seed.child(&format!("layer {layers}"));
-            Ok(layer(lower, &Parts { seed, ..parts.clone() }))
+            layer(lower, &Parts { seed, ..parts.clone() })
         });
         Builder { addr, mtu, limits, seed, accept, layers, stack }
     }

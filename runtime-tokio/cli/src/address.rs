@@ -41,6 +41,23 @@ pub(crate) enum Place {
     Host { name: String, port: u16 },
 }
 
+/// What a channel is called.
+pub(crate) type Channel = tellask::mux::Name;
+
+/// Most bytes of a channel's name: each message has them in front.
+const MAX_CHANNEL: usize = 64;
+
+/// The channel that a text names.
+pub(crate) fn channel(text: &str) -> Result<Channel, String> {
+    if text.len() > MAX_CHANNEL {
+        return Err(format!("a channel's name has at most {MAX_CHANNEL} bytes"));
+    }
+    if text.contains("://") || text.chars().any(char::is_control) {
+        return Err("a channel's name has no control characters and no `://`".into());
+    }
+    Ok(text.into())
+}
+
 /// A name that a user gives to a peer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Name(String);

@@ -1,9 +1,10 @@
 //! What may stand on the command line, with its help.
 
-use crate::address::{Name, Peer, Place, Target, Who};
+use crate::address::{Name, Peer, Target, Who};
 use crate::failure::Failure;
 use crate::key::{KeyArgs, PassphraseArgs};
 use crate::output::Output;
+use crate::stack::{HearArgs, SpeakArgs};
 use clap::{Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -16,6 +17,9 @@ Try it:
   tellask listen --echo                 wait for messages; prints the address to dial
   tellask ping ADDR                     in another terminal: is it there, how far
   tellask tell ADDR 'hello'             and send it a message
+  tellask serve --exec 'tr a-z A-Z'     answer requests, here with what a command makes of them
+  tellask ask ADDR 'hello'              ask for an answer
+  tellask serve --dir FOLDER            and: tellask get ADDR FILE --out FILE
   tellask peer add bob ADDR             from now on `bob` will do for ADDR
 
 An ADDR reads <peer id>@<host>:<port>, or is a name you gave. The id is a hash of the
@@ -46,6 +50,9 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     Listen(ListenArgs),
     Tell(TellArgs),
+    Ask(AskArgs),
+    Serve(ServeArgs),
+    Get(GetArgs),
     Ping(PingArgs),
     /// Make, show or import the key that you are known by
     #[command(subcommand, arg_required_else_help = true)]
@@ -59,7 +66,7 @@ pub(crate) enum Command {
 /// Show in a few seconds what this does: two nodes, two sockets, one machine
 ///
 /// Two nodes in this process, each with a key and a UDP socket on the loopback, find out who the
-/// other is, tell each other messages, refuse a wrong key, and go as fast as they can for half a
+/// other is, tell each other messages, ask and answer, refuse a wrong key, and go as fast as they can for half a
 /// second. Each step is said, with what it took. Fails if any step does.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -91,13 +98,11 @@ pub(crate) struct DemoArgs {
   tellask listen
   tellask listen --on 0.0.0.0:7000 --allow bob --allow carol
   tellask listen --on '[::1]:0' --echo --json
+  tellask listen --stack 'udp://0.0.0.0:7000 | p2pke'
 
 Exit codes: 2 bad usage or bad input (a port in use, an unknown name); 130 ended by ctrl-C."
 )]
 pub(crate) struct ListenArgs {
-    /// The local address to listen on; port 0 is any free one
-    #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:0")]
-    pub(crate) on: Place,
     /// Let in this peer, by id or by name, and no others but those also allowed; may be repeated
     #[arg(long, value_name = "ID_OR_NAME", allow_hyphen_values = true)]
     pub(crate) allow: Vec<Who>,
@@ -108,6 +113,8 @@ pub(crate) struct ListenArgs {
     #[arg(long)]
     pub(crate) stats: bool,
     #[command(flatten)]
+    pub(crate) hear: HearArgs,
+    #[command(flatten)]
     pub(crate) key: KeyArgs,
 }
 
@@ -115,7 +122,7 @@ pub(crate) struct ListenArgs {
 ///
 /// Sends one message and waits until it was handed to the network, after the peer has proven its
 /// key. Whether the peer read it nobody can say: telling is fire and forget. Without TEXT, or
-/// with -, every line of standard input is a message.
+/// with -, every line of standard input is a message. A message has up to 256 KiB.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
@@ -123,7 +130,8 @@ pub(crate) struct ListenArgs {
   tellask tell bob 'hello'
   tellask tell 'LJkJe1cDe5x23Eur33HIrBm_oMk3jETvovlQA_da77-@192.0.2.1:7000' hello
   uptime | tellask tell bob -
-  tellask tell bob --whole - < picture.png
+  tellask tell bob --file picture.png --channel pictures
+  tar c notes | tellask tell bob --whole -
 
 Exit codes: 0 handed to the network; 1 the peer is not there, or not who it should be;
 2 bad usage or bad input, such as a message above the limit; 130 ended by ctrl-C."
@@ -136,6 +144,9 @@ pub(crate) struct TellArgs {
     /// The message; - for standard input. After -- it may begin with a hyphen
     #[arg(value_name = "TEXT")]
     pub(crate) text: Option<String>,
+    /// Send all of FILE as one message, whatever bytes it has
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["text", "whole"])]
+    pub(crate) file: Option<PathBuf>,
     /// Send all of standard input as one message, whatever bytes it has
     #[arg(long)]
     pub(crate) whole: bool,
@@ -145,6 +156,144 @@ pub(crate) struct TellArgs {
     /// Say what was sent
     #[arg(short, long)]
     pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) speak: SpeakArgs,
+    #[command(flatten)]
+    pub(crate) key: KeyArgs,
+}
+
+/// Ask a peer and print its answer
+///
+/// Sends one request and waits for its answer, which goes to standard output byte for byte; on a
+/// terminal its control characters are escaped. Requests and answers have up to 2 MiB. Without
+/// TEXT, or with -, the request is all of standard input. The peer runs it once at the most.
+#[derive(Debug, clap::Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "Examples:
+  tellask ask bob 'how are you?'
+  tellask ask bob --file picture.png --channel scaler --out small.png
+  echo 2+3 | tellask ask bob --timeout 2 --json
+
+Exit codes: 0 answered; 1 the peer refused (it says why), does not serve, is not there, or not who
+it should be; 2 bad usage or bad input, such as a request above the limit; 130 ended by ctrl-C."
+)]
+pub(crate) struct AskArgs {
+    /// The peer: <peer id>@<host>:<port>, or its name
+    // An id may begin with a hyphen; what is no address is refused all the same.
+    #[arg(value_name = "ADDR", allow_hyphen_values = true)]
+    pub(crate) to: Target,
+    /// The request; - for standard input. After -- it may begin with a hyphen
+    #[arg(value_name = "TEXT")]
+    pub(crate) text: Option<String>,
+    /// Ask with all of FILE
+    #[arg(long, value_name = "FILE", conflicts_with = "text")]
+    pub(crate) file: Option<PathBuf>,
+    /// Write the answer to FILE
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Give up when there is no answer after this long
+    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+    /// Say how long it took
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) speak: SpeakArgs,
+    #[command(flatten)]
+    pub(crate) key: KeyArgs,
+}
+
+/// Answer what others ask
+///
+/// Prints the addresses by which this node can be dialled, then a line for each answer. What
+/// answers is a command of yours, a folder, or an echo. Whoever can reach this node and has any
+/// key may ask, unless --allow says who may. Ends with ctrl-C.
+///
+/// With --exec each request is on the standard input of CMD, which the shell runs, and its output
+/// is the answer; TELLASK_PEER has the id of who asks. Where CMD fails the asker is told so. It
+/// is killed when the asker gives up. With --dir files are served by their path in the folder
+/// (tellask get), and nothing outside of it.
+#[derive(Debug, clap::Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "Examples:
+  tellask serve --exec 'tr a-z A-Z'
+  tellask serve --dir ~/public --on 0.0.0.0:7000 --allow bob
+  tellask serve --echo --json
+
+Exit codes: 2 bad usage or bad input (a port in use, no such folder); 130 ended by ctrl-C."
+)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) what: ServeWhat,
+    /// Let in this peer, by id or by name, and no others but those also allowed; may be repeated
+    #[arg(long, value_name = "ID_OR_NAME", allow_hyphen_values = true)]
+    pub(crate) allow: Vec<Who>,
+    /// Answer this many requests at a time; others wait
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub(crate) at_most: u16,
+    /// Kill CMD after this long, if the asker has not given up before
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) within: Duration,
+    /// At the end, print the node's counters
+    #[arg(long)]
+    pub(crate) stats: bool,
+    #[command(flatten)]
+    pub(crate) hear: HearArgs,
+    #[command(flatten)]
+    pub(crate) key: KeyArgs,
+}
+
+/// What answers.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct ServeWhat {
+    /// Answer with what CMD writes, given the request
+    #[arg(long, value_name = "CMD")]
+    pub(crate) exec: Option<String>,
+    /// Answer with the files of this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Answer with the request itself
+    #[arg(long)]
+    pub(crate) echo: bool,
+}
+
+/// Fetch a file from a peer that serves it
+///
+/// The peer runs tellask serve --dir; NAME is a path in its folder. A file of any size comes in
+/// parts, several at a time. One that changes meanwhile is noticed, and FILE is replaced only
+/// once all of it is here.
+#[derive(Debug, clap::Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "Examples:
+  tellask get bob photos/cat.jpg --out cat.jpg
+  tellask get bob notes.tar | tar t
+
+Exit codes: 0 all of it is here; 1 the peer refused (it says why), does not serve files, is not
+there, or the file changed; 2 bad usage or bad input; 130 ended by ctrl-C."
+)]
+pub(crate) struct GetArgs {
+    /// The peer: <peer id>@<host>:<port>, or its name
+    // An id may begin with a hyphen; what is no address is refused all the same.
+    #[arg(value_name = "ADDR", allow_hyphen_values = true)]
+    pub(crate) from: Target,
+    /// The file's path in the folder that is served, with / between its parts
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Write the file here [default: to standard output, if that is no terminal]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Give up when nothing of the file has come for this long
+    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+    /// Say how long it took
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) speak: SpeakArgs,
     #[command(flatten)]
     pub(crate) key: KeyArgs,
 }
@@ -180,6 +329,8 @@ pub(crate) struct PingArgs {
     /// Give up when the peer has not proven its key for this long
     #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
     pub(crate) timeout: Duration,
+    #[command(flatten)]
+    pub(crate) speak: SpeakArgs,
     #[command(flatten)]
     pub(crate) key: KeyArgs,
 }
@@ -325,12 +476,13 @@ Exit codes: 0 done; 2 bad usage or bad input, such as an unknown name.")]
     },
 }
 
-/// Measure how fast this machine tells
+/// Measure how fast this machine tells and asks
 ///
 /// Two nodes on the loopback: secure tells per second for each size, beside a plain UDP socket and
-/// beside the cipher alone, in the same run. The cipher has one core, where tells may use
+/// beside the cipher alone, and asks per second with 64 in flight, answered with as many bytes,
+/// all in the same run. The cipher has one core, where tells may use
 /// several: a ratio above one is no mistake. Ratios travel between machines better than figures
-/// do. A size above what one datagram takes here is refused.
+/// do. A size above what one datagram of a socket takes is refused.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
@@ -342,10 +494,10 @@ Exit codes: 0 done; 2 bad usage or bad input, such as an unknown name.")]
 Exit codes: 0 measured; 1 it failed; 2 bad usage or bad input; 130 ended by ctrl-C."
 )]
 pub(crate) struct BenchArgs {
-    /// How long to measure each size, in each of three ways
+    /// How long to measure each size, in each of four ways
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     pub(crate) seconds: Duration,
-    /// Bytes of a message; several with commas between [default: 64,1200,16384, where they fit]
+    /// Bytes of a message; several with commas between [default: 64,1200,16384]
     #[arg(long, value_name = "BYTES", value_delimiter = ',')]
     pub(crate) sizes: Vec<usize>,
 }

@@ -7,7 +7,10 @@
 //! | `address` | addresses as people write them: names, host names, `<peer id>@<host>:<port>` |
 //! | `output`, `json`, `progress` | what is printed, for people and for programs |
 //! | `failure` | why a command ends early, and its exit code |
+//! | `files` | files that are read and written whole |
 //! | `node`, `interrupt`, `stdin` | what runs while a node is up |
+//! | `stack` | what a node speaks, and on which channels |
+//! | `ranges` | how files are asked for |
 //! | `commands` | one module a command |
 
 #![forbid(unsafe_code)]
@@ -19,6 +22,7 @@ mod args;
 mod commands;
 mod config;
 mod failure;
+mod files;
 mod interrupt;
 mod json;
 mod key;
@@ -26,6 +30,8 @@ mod node;
 mod output;
 mod peers;
 mod progress;
+mod ranges;
+mod stack;
 mod stdin;
 
 use std::process::ExitCode;

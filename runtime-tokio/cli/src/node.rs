@@ -1,9 +1,13 @@
 //! A node while a command needs one: opening it, dialling, and closing it cleanly.
+//!
+//! All commands speak the same, from the socket upwards: p2pke, fragments (tells of up to 256 KiB),
+//! asks, channels called by texts. Nodes that do not speak all of it understand nothing of each other.
 
-use crate::address::Peer;
+use crate::address::{Channel, Peer, Place};
 use crate::failure::Failure;
 use crate::interrupt::interruptible;
 use crate::output::Time;
+use crate::stack::{self, Described, SpeakArgs};
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -11,14 +15,23 @@ use tellask::identity::SecretKey;
 use tellask::p2pke::P2pke;
 use tellask::p2pke::channel::Timing;
 use tellask::swarm::{Accept, IdentifyError, Undeliverable};
-use tellask::{PeerAddr, Stack, UdpAddr};
+use tellask::{At, Map, PeerAddr, Stack, UdpAddr};
 use tellask_tokio::{BindError, Parts};
 
 /// Who and where, on UDP.
 pub(crate) type Address = PeerAddr<UdpAddr>;
-/// A node that speaks p2pke on a UDP socket.
-pub(crate) type Node = tellask_tokio::Node<Address>;
+/// Who and where, and on which channel.
+pub(crate) type Spot = At<Channel, Address>;
+/// A node that speaks what all commands speak: see the module's documentation.
+pub(crate) type Node = tellask_tokio::Node<Spot>;
 
+/// The channel where none is named.
+pub(crate) const MAIN: &str = "main";
+/// The largest message of a tell, before the headers of what stands above the fragments.
+const TELL_MAX: usize = 256 * 1024;
+
+/// How much later than by itself a handshake is ended whose stack has a time of its own for it.
+const OWN_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long a node may take to send what it accepted when it closes.
 const CLOSING: Duration = Duration::from_secs(2);
 
@@ -38,16 +51,21 @@ pub(crate) struct Plan<'a> {
     pub(crate) on: SocketAddr,
     pub(crate) key: &'a SecretKey,
     pub(crate) accept: Accept,
+    /// The channels that it has open.
+    pub(crate) channels: Vec<Channel>,
     /// How long a peer may take to prove its key, in place of the protocol's 15 s.
     pub(crate) handshake: Option<Duration>,
     /// The largest datagram that every path is known to carry, in place of the Internet's.
     pub(crate) mtu: Option<usize>,
+    /// What it speaks in place of the usual; this has its own address and channels.
+    pub(crate) stack: Option<Described>,
 }
 
 impl<'a> Plan<'a> {
     /// A node on this local address.
-    pub(crate) const fn new(on: SocketAddr, key: &'a SecretKey) -> Self {
-        Self { on, key, accept: Accept::Anyone, handshake: None, mtu: None }
+    pub(crate) fn new(on: SocketAddr, key: &'a SecretKey) -> Self {
+        let channels = vec![MAIN.into()];
+        Self { on, key, accept: Accept::Anyone, channels, handshake: None, mtu: None, stack: None }
     }
 
     /// A node on the loopback, which carries larger datagrams than the Internet does.
@@ -57,7 +75,10 @@ impl<'a> Plan<'a> {
     }
 
     pub(crate) async fn open(self) -> Result<Node, Failure> {
-        let Self { on, key, accept, handshake, mtu } = self;
+        let Self { on, key, accept, channels, handshake, mtu, stack } = self;
+        if let Some(stack) = stack {
+            return open_described(&stack, key, accept).await;
+        }
         let mut udp = tellask_tokio::udp(UdpAddr(on));
         if let Some(mtu) = mtu {
             udp = udp.mtu(mtu);
@@ -71,12 +92,34 @@ impl<'a> Plan<'a> {
             let secure = P2pke::new(key, seed, *clock, accept.clone(), limits);
             Box::new(Stack::new(below, secure.with_timing(timing)))
         });
-        secured.accept(accept).spawn().await.map_err(not_bound)
+        let stack = secured.accept(accept).fragmented(TELL_MAX).asking().channels(channels);
+        stack.spawn().await.map_err(not_bound)
     }
 }
 
-/// By which address others on this machine reach the node.
-pub(crate) fn first_addr(node: &Node) -> Result<Address, Failure> {
+/// A node of a stack from text, whose addresses are called as those of the usual one.
+async fn open_described(
+    stack: &Described,
+    key: &SecretKey,
+    accept: Accept,
+) -> Result<Node, Failure> {
+    let has_channels = stack.has_channels();
+    let node = tellask_tokio::stack(stack.description(), Some(key.clone())).accept(accept);
+    let node = node.layer(move |below, parts| {
+        let down = move |addr: &Spot| stack::any(addr, has_channels);
+        Box::new(Stack::new(below, Map::new(stack::spot, down, &parts.limits)))
+    });
+    node.spawn().await.map_err(not_bound)
+}
+
+/// The first of the addresses that a place leads to.
+pub(crate) async fn place(place: &Place) -> Result<SocketAddr, Failure> {
+    let addrs = place.resolve().await?;
+    addrs.first().copied().ok_or_else(|| Failure::bad_input("no address"))
+}
+
+/// By which address others on this machine reach the node, on its first channel.
+pub(crate) fn first_addr(node: &Node) -> Result<Spot, Failure> {
     let addr = node.local_addrs().into_iter().next();
     addr.ok_or_else(|| Failure::failed("the node has no address"))
 }
@@ -85,7 +128,10 @@ pub(crate) fn first_addr(node: &Node) -> Result<Address, Failure> {
 fn not_bound(error: BindError) -> Failure {
     let chosen = matches!(
         error,
-        BindError::InUse { .. } | BindError::NotLocal { .. } | BindError::Denied { .. }
+        BindError::InUse { .. }
+            | BindError::NotLocal { .. }
+            | BindError::Denied { .. }
+            | BindError::Stack { .. }
     );
     if chosen { Failure::bad_input(error) } else { Failure::failed(error) }
 }
@@ -110,14 +156,17 @@ pub(crate) async fn with<T>(
 /// A node, and the address by which it reaches the peer that it is for.
 pub(crate) struct Line {
     pub(crate) node: Node,
-    pub(crate) peer: Address,
+    pub(crate) peer: Spot,
+    /// How long the peer may take to prove its key.
+    timeout: Duration,
 }
 
 impl Line {
     /// Lines to a peer, before anything is sent: one for each family of addresses it has.
-    /// The peer is given `timeout` to prove its key.
+    /// The peer is given `timeout` to prove its key; `speak` says how to speak to it.
     pub(crate) async fn prepare(
         peer: &Peer,
+        speak: &SpeakArgs,
         key: &SecretKey,
         timeout: Duration,
     ) -> Result<Vec<Self>, Failure> {
@@ -126,6 +175,7 @@ impl Line {
                 "this is your own id: name another peer, or another key with --key",
             ));
         }
+        let channel = speak.channel()?;
         let mut lines = Vec::new();
         let mut refused = None;
         for peer in interruptible(peer.resolve()).await? {
@@ -133,14 +183,26 @@ impl Line {
                 SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
                 SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
             };
+            let on = speak.stack.as_ref().map_or(SocketAddr::new(any, 0), Described::on);
+            if on.is_ipv4() != any.is_ipv4() {
+                let why = format_args!("the stack's socket does not reach {}", peer.addr);
+                refused = Some(Failure::bad_input(why));
+                continue;
+            }
             // A machine may have one family only: then the other line has to do.
             let plan = Plan {
                 accept: Accept::from_iter([peer.id]),
+                channels: vec![channel.clone()],
                 handshake: Some(timeout),
-                ..Plan::new(SocketAddr::new(any, 0), key)
+                stack: speak.stack.clone(),
+                ..Plan::new(on, key)
             };
             match plan.open().await {
-                Ok(node) => lines.push(Self { node, peer }),
+                Ok(node) => lines.push(Self {
+                    node,
+                    peer: Spot { key: channel.clone(), addr: peer },
+                    timeout,
+                }),
                 Err(error) => refused = Some(error),
             }
         }
@@ -156,7 +218,12 @@ impl Line {
         let mut dialling = tokio::task::JoinSet::new();
         for line in lines {
             dialling.spawn(async move {
-                let proven = line.node.identify(&line.peer).await;
+                let proving = tokio::time::timeout(
+                    line.timeout.saturating_add(OWN_TIMEOUT),
+                    line.node.identify(&line.peer),
+                );
+                let late = IdentifyError::Undeliverable(Undeliverable::TimedOut);
+                let proven = proving.await.unwrap_or(Err(late));
                 (line, proven)
             });
         }
@@ -165,7 +232,7 @@ impl Line {
             while let Some(done) = dialling.join_next().await {
                 match done.map_err(Failure::failed)? {
                     (line, Ok(_)) => return Ok((line, begun.elapsed())),
-                    (line, Err(error)) => failure = unproven(&line.peer, &error),
+                    (line, Err(error)) => failure = unproven(&line.peer.addr, &error),
                 }
             }
             Err(failure)

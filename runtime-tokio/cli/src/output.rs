@@ -43,6 +43,25 @@ impl Output {
         if self.json { Ok(()) } else { self.print(line) }
     }
 
+    /// What a peer sent as it is, or on a terminal such that it does nothing but show; programs that
+    /// read records are spared it.
+    pub(crate) fn content(&self, bytes: &[u8]) -> Result<(), Failure> {
+        if self.json {
+            return Ok(());
+        }
+        let mut out = io::stdout().lock();
+        if !out.is_terminal() {
+            return out.write_all(bytes).and_then(|()| out.flush()).map_err(Failure::from);
+        }
+        let Ok(text) = str::from_utf8(bytes) else { return self.print(Payload(bytes)) };
+        text.lines().try_for_each(|line| self.print(Plain(line)))
+    }
+
+    /// Whether records are printed.
+    pub(crate) const fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// A note on standard error: worth knowing, no part of the output.
     pub(crate) fn note(&self, note: impl Display) {
         // Where nobody reads notes there is nobody to tell that.
@@ -147,7 +166,7 @@ impl Display for Payload<'_> {
 }
 
 /// Bytes in hexadecimal.
-struct Hex<'a>(&'a [u8]);
+pub(crate) struct Hex<'a>(pub(crate) &'a [u8]);
 
 impl Display for Hex<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,6 +10,7 @@ use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use tellask::identity::PeerId;
+use tellask::swarm::Accept;
 
 /// Most bytes of the file: some thousands of peers.
 const MAX_LEN: u64 = 1 << 20;
@@ -28,6 +29,14 @@ enum Line {
 }
 
 impl Peers {
+    /// Whom a node lets in: these and nobody else, or anyone where none is named.
+    pub(crate) fn accept(&self, allowed: Vec<Who>) -> Result<Accept, Failure> {
+        if allowed.is_empty() {
+            return Ok(Accept::Anyone);
+        }
+        allowed.into_iter().map(|who| self.who(who)).collect()
+    }
+
     /// Those of the user; none where there is no file.
     pub(crate) fn load() -> Result<Self, Failure> {
         let path = config::peers_file()?;

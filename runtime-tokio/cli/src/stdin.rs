@@ -1,6 +1,8 @@
 //! Standard input, read by a thread of its own: what waits for a terminal must not keep the
 //! process from ending.
 
+use crate::failure::Failure;
+use std::fmt::Display;
 use std::io::{self, BufRead as _, Read as _};
 use tokio::sync::mpsc::{self, Receiver};
 
@@ -40,6 +42,17 @@ pub(crate) fn lines(limit: usize) -> Receiver<io::Result<Vec<u8>>> {
         }
     });
     receive
+}
+
+/// All of it, which is at most `limit` bytes.
+pub(crate) async fn all(limit: usize) -> Result<Vec<u8>, Failure> {
+    let unread = |why: &dyn Display| Failure::bad_input(format!("standard input: {why}"));
+    let all = whole(limit).recv().await.unwrap_or_else(|| Ok(Vec::new()));
+    let all = all.map_err(|error| unread(&error))?;
+    if all.len() > limit {
+        return Err(unread(&format_args!("over the limit of {limit} bytes")));
+    }
+    Ok(all)
 }
 
 /// All of it, cut one byte above `limit`.

@@ -6,16 +6,20 @@ use crate::failure::Failure;
 use crate::interrupt::{Either, interruptible, race};
 use crate::json::Record;
 use crate::key;
-use crate::node::{self, Address, Node, Plan};
+use crate::node::{self, Address, Node, Plan, Spot};
 use crate::output::{Digits, Output, Payload, Time};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
+use tellask::Bytes;
 use tellask::identity::SecretKey;
+use tellask::swarm::Refusal;
 
 /// How long the wrong key is given to prove itself: a handshake that works takes a thousandth.
 const REFUSED_AFTER: Duration = Duration::from_secs(1);
 /// How long a step may take that takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How many bytes the larger answer has: those of some hundred datagrams.
+const ANSWER: usize = 1 << 20;
 /// How long, and with messages of how many bytes, the throughput is measured.
 const THROUGHPUT: (Duration, usize) = (Duration::from_millis(500), 1200);
 
@@ -32,6 +36,7 @@ pub(super) fn run(args: &DemoArgs, out: &Output) -> Result<(), Failure> {
         let demo = Demo::open(out, &alice, &bob).await?;
         demo.handshake().await?;
         demo.messages().await?;
+        demo.asks().await?;
         demo.wrong_key(&nobody).await?;
         demo.throughput().await?;
         demo.close().await
@@ -57,7 +62,7 @@ struct Demo<'a> {
 struct Side {
     name: &'static str,
     node: Node,
-    addr: Address,
+    addr: Spot,
 }
 
 impl<'a> Demo<'a> {
@@ -66,11 +71,10 @@ impl<'a> Demo<'a> {
         let demo = Self { out, alice, bob, step: Cell::new(0) };
         demo.step("two nodes, each with its own key and its own UDP socket")?;
         for side in [&demo.alice, &demo.bob] {
-            let record = Record::new("node")
-                .text("name", side.name)
-                .text("id", side.addr.id)
-                .text("address", side.addr);
-            let Address { id, addr } = side.addr;
+            let Spot { addr: whole, .. } = &side.addr;
+            let Address { id, addr } = whole;
+            let record =
+                Record::new("node").text("name", side.name).text("id", id).text("address", whole);
             out.say(record, format_args!("  {:5} is {} at {addr}", side.name, out.bold(id)))?;
         }
         Ok(demo)
@@ -82,7 +86,7 @@ impl<'a> Demo<'a> {
         let proven = in_time(self.alice.node.identify(&self.bob.addr)).await?;
         let took = begun.elapsed();
         let proven = proven.map_err(Failure::failed)?.peer_id();
-        if proven != self.bob.addr.id {
+        if proven != self.bob.addr.addr.id {
             return Err(Failure::failed(format_args!("bob proved to be {proven}")));
         }
         self.out.say(
@@ -121,10 +125,61 @@ impl<'a> Demo<'a> {
         )
     }
 
+    async fn asks(&self) -> Result<(), Failure> {
+        self.step("alice asks bob, and bob answers: once, whole, or she hears why not")?;
+        let bob = self.bob.node.clone();
+        let serving = tokio::spawn(async move {
+            bob.serve(|question| async move {
+                Ok::<_, Refusal>(match &question.payload[..] {
+                    b"how are you, bob?" => Bytes::from_static(b"very well, alice"),
+                    _ => Bytes::from(vec![b'b'; ANSWER]),
+                })
+            })
+            .await;
+        });
+        let answered = async {
+            let (answer, took) = self.ask("how are you, bob?").await?;
+            let record = Record::new("answer").number("bytes", answer.len() as u64);
+            self.out.say(
+                Payload(&answer).into(record).fraction("ms", took.as_secs_f64() * 1e3),
+                format_args!(
+                    "  how are you, bob? {} {}",
+                    Payload(&answer),
+                    self.out.dim(format_args!("({})", Time(took)))
+                ),
+            )?;
+            let (answer, took) = self.ask("tell me all").await?;
+            if answer.len() != ANSWER || answer.iter().any(|byte| *byte != b'b') {
+                return Err(Failure::failed("another answer arrived than was given"));
+            }
+            let rate = ANSWER as f64 / 1e6 / took.as_secs_f64();
+            self.out.say(
+                Record::new("answer")
+                    .number("bytes", ANSWER as u64)
+                    .fraction("ms", took.as_secs_f64() * 1e3),
+                format_args!(
+                    "  an answer of 1 MiB, in many datagrams: {}, {} MB/s",
+                    self.out.bold(Time(took)),
+                    Digits(rate)
+                ),
+            )
+        };
+        let answered = answered.await;
+        serving.abort();
+        answered
+    }
+
+    async fn ask(&self, question: &'static str) -> Result<(Bytes, Duration), Failure> {
+        let begun = Instant::now();
+        let answer = self.alice.node.ask(&self.bob.addr, question).within(PATIENCE).await;
+        answer.map(|answer| (answer, begun.elapsed())).map_err(Failure::failed)
+    }
+
     /// Somebody else is wanted where bob is: no key, no message.
     async fn wrong_key(&self, nobody: &SecretKey) -> Result<(), Failure> {
         self.step("alice dials bob's address, but wants another key there")?;
-        let wrong = Address { id: nobody.id(), addr: self.bob.addr.addr };
+        let wrong = Address { id: nobody.id(), addr: self.bob.addr.addr.addr };
+        let wrong = Spot { key: self.bob.addr.key.clone(), addr: wrong };
         let begun = Instant::now();
         let told = self.alice.node.try_tell(&wrong, "for nobody but the holder of that key");
         told.map_err(Failure::failed)?;
@@ -147,7 +202,7 @@ impl<'a> Demo<'a> {
     async fn throughput(&self) -> Result<(), Failure> {
         let (time, size) = THROUGHPUT;
         self.step(&format!("alice tells as fast as bob receives, {size} bytes each"))?;
-        let bob = (&self.bob.node, self.bob.addr);
+        let bob = (&self.bob.node, &self.bob.addr);
         let rate = throughput::measure(&self.alice.node, bob, size, time).await?;
         let megabytes = rate * size as f64 / 1e6;
         self.out.say(

@@ -1,134 +1,78 @@
 //! `tellask listen`: print what arrives.
 
+use super::report::Report;
 use crate::args::ListenArgs;
 use crate::failure::Failure;
 use crate::interrupt::{Either, race};
 use crate::json::Record;
-use crate::node::{self, Address, Node, Plan};
+use crate::node::{self, Node, Spot};
 use crate::output::{Output, Payload};
 use crate::peers::Peers;
-use std::net::SocketAddr;
-use tellask::identity::{PeerId, SecretKey};
-use tellask::swarm::Accept;
-use tellask_tokio::{Message, Notice};
+use tellask_tokio::Message;
 
 pub(super) fn run(args: ListenArgs, out: &Output) -> Result<(), Failure> {
     let peers = Peers::load()?;
-    let allowed = args.allow.into_iter().map(|who| peers.who(who));
-    let allowed = allowed.collect::<Result<Vec<_>, _>>()?;
-    let accept = if allowed.is_empty() { Accept::Anyone } else { Accept::from_iter(allowed) };
+    let accept = peers.accept(args.allow)?;
     let key = args.key.load_or_create(out)?;
-    let listener = Listener { out, peers: &peers, echo: args.echo };
+    let report = Report::new(out, &peers, &args.hear.channels());
+    let listener = Listener { report, echo: args.echo };
     node::block_on(async {
-        let on =
-            *args.on.resolve().await?.first().ok_or_else(|| Failure::bad_input("no address"))?;
-        listener.run(on, &key, accept, args.stats).await
+        let node = args.hear.plan(&key, accept).await?.open().await?;
+        let done = node::with(&node, listener.listen(&node)).await;
+        if args.stats {
+            listener.report.stats(&node)?;
+        }
+        done
     })
 }
 
 struct Listener<'a> {
-    out: &'a Output,
-    peers: &'a Peers,
+    report: Report<'a>,
     echo: bool,
 }
 
 impl Listener<'_> {
-    async fn run(
-        &self,
-        on: SocketAddr,
-        key: &SecretKey,
-        accept: Accept,
-        stats: bool,
-    ) -> Result<(), Failure> {
-        let node = Plan { accept, ..Plan::new(on, key) }.open().await?;
-        let done = node::with(&node, self.listen(&node)).await;
-        if stats {
-            self.stats(&node)?;
-        }
-        done
-    }
-
     /// Prints what happens, for as long as anything can.
     async fn listen(&self, node: &Node) -> Result<(), Failure> {
         let mut notices = node.events();
-        self.listening(node)?;
+        self.report.listening(node)?;
         loop {
-            match race(notices.next(), node.receive()).await {
-                Either::First(Some(notice)) => self.happened(&notice)?,
-                Either::Second(Some(message)) => self.told(node, &message)?,
-                Either::First(None) | Either::Second(None) => {
+            match race(notices.next(), race(node.receive(), node.next_ask())).await {
+                Either::First(Some(notice)) => self.report.happened(&notice)?,
+                Either::Second(Either::First(Some(message))) => self.told(node, &message)?,
+                // Dropped: whoever asks is told that nobody answers here.
+                Either::Second(Either::Second(Some(request))) => self.asked(request.message())?,
+                Either::First(None)
+                | Either::Second(Either::First(None) | Either::Second(None)) => {
                     return Err(Failure::failed("the node ended"));
                 }
             }
         }
     }
 
-    fn listening(&self, node: &Node) -> Result<(), Failure> {
-        let addrs: Vec<_> = node.local_addrs().into_iter().flat_map(node::dialable).collect();
-        self.out.record(Record::new("listening").texts("addresses", &addrs))?;
-        for addr in &addrs {
-            self.out.line(format_args!("listening on {}", self.out.bold(addr)))?;
-        }
-        Ok(())
-    }
-
-    fn told(&self, node: &Node, message: &Message<Address>) -> Result<(), Failure> {
-        let from = message.src;
-        let record = Record::new("message").text("from", from);
+    fn told(&self, node: &Node, message: &Message<Spot>) -> Result<(), Failure> {
+        let out = self.report.out;
+        let from = &message.src;
+        let record = Record::new("message").text("from", from.addr).text("channel", &from.key);
         let record = Payload(&message.payload).into(record);
-        let line = format!("{} {}", self.out.bold(self.name(&from.id)), Payload(&message.payload));
-        self.out.say(record, line)?;
+        let name = self.report.name(from);
+        let line = format!("{} {}", out.bold(name), Payload(&message.payload));
+        out.say(record, line)?;
         if self.echo
-            && let Err(error) = node.try_tell(&from, message.payload.clone())
+            && let Err(error) = node.try_tell(from, message.payload.clone())
         {
-            self.out.note(format_args!("no echo to {from}: {error}"));
+            out.note(format_args!("no echo to {}: {error}", from.addr));
         }
         Ok(())
     }
 
-    fn happened(&self, notice: &Notice<Address>) -> Result<(), Failure> {
-        let out = self.out;
-        match notice {
-            Notice::PeerUp { addr, .. } => {
-                let line = format!("{} {addr}{}", out.green("up"), self.known(&addr.id));
-                out.say(Record::new("peer_up").text("peer", addr), line)
-            }
-            Notice::PeerDown { addr, reason } => {
-                let known = self.known(&addr.id);
-                let line = format!("{} {addr}{known}: {reason}", out.yellow("down"));
-                out.say(Record::new("peer_down").text("peer", addr).text("reason", reason), line)
-            }
-            Notice::Undelivered { dst, reason } => {
-                let record = Record::new("undelivered").text("peer", dst).text("reason", reason);
-                out.say(record, format_args!("{} to {dst}: {reason}", out.yellow("undelivered")))
-            }
-            Notice::Missed { count } => {
-                let line = format_args!("{} {count} events", out.yellow("missed"));
-                out.say(Record::new("missed").number("count", *count), line)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// What to call a peer in front of what it says.
-    fn name(&self, id: &PeerId) -> String {
-        match self.peers.name_of(id) {
-            Some(name) => name.to_string(),
-            None => format!("{:.8}…", id.to_string()),
-        }
-    }
-
-    fn known(&self, id: &PeerId) -> String {
-        self.peers.name_of(id).map(|name| format!(" ({name})")).unwrap_or_default()
-    }
-
-    fn stats(&self, node: &Node) -> Result<(), Failure> {
-        let stats = node.stats();
-        self.out.record(
-            Record::new("stats")
-                .numbers("counters", &stats.counters)
-                .numbers("gauges", &stats.gauges),
-        )?;
-        self.out.line(stats.to_string().trim_end())
+    fn asked(&self, message: &Message<Spot>) -> Result<(), Failure> {
+        let out = self.report.out;
+        let from = &message.src;
+        let record = Record::new("unanswered").text("from", from.addr).text("channel", &from.key);
+        let record = record.number("bytes", message.payload.len() as u64);
+        let name = self.report.name(from);
+        let line = format!("{name} asks, and nobody answers here (tellask serve does)");
+        out.say(record, format_args!("{} {line}", out.yellow("unanswered")))
     }
 }

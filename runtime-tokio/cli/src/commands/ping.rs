@@ -19,9 +19,9 @@ pub(super) fn run(args: PingArgs, out: &Output) -> Result<(), Failure> {
     let key = args.key.load_or_create(out)?;
     let run = key::rng()?.u64();
     node::block_on(async {
-        let lines = Line::prepare(&peer, &key, args.timeout).await?;
+        let lines = Line::prepare(&peer, &args.speak, &key, args.timeout).await?;
         let (line, handshake) = Line::connect(lines).await?;
-        let to = line.peer;
+        let to = &line.peer.addr;
         out.say(
             Record::new("handshake").text("peer", to).fraction("ms", millis(handshake)),
             format_args!("{to} has proven its key: handshake {}", Time(handshake)),

@@ -3,10 +3,10 @@
 use crate::args::TellArgs;
 use crate::failure::Failure;
 use crate::json::Record;
-use crate::node::{self, Line};
+use crate::node::{self, Line, Spot};
 use crate::output::Output;
 use crate::peers::Peers;
-use crate::stdin;
+use crate::{files, stdin};
 use std::io::{self, IsTerminal as _};
 use tellask::swarm::TellError;
 use tellask_tokio::Notice;
@@ -22,7 +22,10 @@ pub(super) fn run(args: TellArgs, out: &Output) -> Result<(), Failure> {
             ));
         }
         Some(text) if text != "-" => Some(text.into_bytes()),
-        _ => None,
+        _ => match &args.file {
+            Some(path) => Some(files::whole(path, LARGEST)?),
+            None => None,
+        },
     };
     let peer = Peers::load()?.target(args.to)?;
     let key = args.key.load_or_create(out)?;
@@ -30,7 +33,7 @@ pub(super) fn run(args: TellArgs, out: &Output) -> Result<(), Failure> {
         out.note("each line that you type is a message; ctrl-D ends");
     }
     node::block_on(async {
-        let lines = Line::prepare(&peer, &key, args.timeout).await?;
+        let lines = Line::prepare(&peer, &args.speak, &key, args.timeout).await?;
         if let Some(text) = &text {
             // Known before anybody answers.
             for line in &lines {
@@ -53,10 +56,12 @@ pub(super) fn run(args: TellArgs, out: &Output) -> Result<(), Failure> {
             }
         }
         let Told { messages, bytes } = told;
-        let to = line.peer;
-        let record =
-            Record::new("told").text("to", to).number("messages", messages).number("bytes", bytes);
-        out.record(record)?;
+        let Spot { key: channel, addr: to } = &line.peer;
+        let record = Record::new("told")
+            .text("to", to)
+            .text("channel", channel)
+            .number("messages", messages);
+        out.record(record.number("bytes", bytes))?;
         if args.verbose {
             let s = if messages == 1 { "" } else { "s" };
             out.line(format_args!("told {to} {messages} message{s}, {bytes} bytes"))?;

@@ -65,8 +65,21 @@ impl User {
 
     /// Starts `tellask listen` and waits until it does.
     pub(crate) fn listen(&self, args: &[&str]) -> Listener {
+        self.start("listen", args)
+    }
+
+    /// Starts `tellask serve` and waits until it does.
+    pub(crate) fn serve(&self, args: &[&str]) -> Listener {
+        self.start("serve", args)
+    }
+
+    /// Starts one of these two and waits until it listens, on the loopback unless a stack says where.
+    pub(crate) fn start(&self, command: &str, args: &[&str]) -> Listener {
         self.id();
-        let mut all = vec!["listen", "--json", "--on", "127.0.0.1:0"];
+        let mut all = vec![command, "--json"];
+        if !args.contains(&"--stack") {
+            all.extend(["--on", "127.0.0.1:0"]);
+        }
         all.extend(args);
         let mut child = self.command(&all).stderr(Stdio::inherit()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
@@ -79,7 +92,7 @@ impl User {
     }
 }
 
-/// A `tellask listen --json` that runs. Killed where it is not ended.
+/// A `tellask listen --json`, or `serve`, that runs. Killed where it is not ended.
 pub(crate) struct Listener {
     child: Child,
     lines: BufReader<ChildStdout>,

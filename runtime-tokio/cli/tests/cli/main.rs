@@ -1,8 +1,10 @@
 //! The built binary, run as a user would.
 #![allow(clippy::std_instead_of_core, reason = "a program has `std` anyway")]
 
+mod asks;
 mod common;
 mod keys;
 mod network;
 mod peers;
+mod stacks;
 mod usage;

@@ -49,13 +49,39 @@ fn a_name_and_a_host_name_lead_to_the_peer() {
 }
 
 #[test]
+fn a_file_is_told_whole_however_many_datagrams_it_takes() {
+    let (alice, bob) = (User::new(), User::new());
+    let mut listener = bob.listen(&[]);
+    let text = "0123456789abcdef".repeat(16_000);
+    alice.write("large", &text);
+    alice.run(&["tell", &listener.addr, "--file", "large"]).ok();
+    assert_eq!(listener.next("message")["text"], text);
+}
+
+#[test]
 fn a_message_above_the_limit_is_refused_at_once_with_the_limit() {
     let user = User::new();
     // Nobody has to be there for that.
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let addr = format!("{OTHER_ID}@{}", silent.local_addr().unwrap());
     user.id();
-    user.run(&["tell", &addr, &"x".repeat(1_213)]).failed(2, &["1213 bytes", "limit of 1212"]);
+    user.write("large", vec![b'x'; 262_139]);
+    let tell = user.run(&["tell", &addr, "--file", "large"]);
+    tell.failed(2, &["262139 bytes", "limit of 262138"]);
+}
+
+#[test]
+fn a_message_reaches_only_who_has_its_channel_open() {
+    let (alice, bob) = (User::new(), User::new());
+    let mut listener = bob.listen(&["--channel", "chat", "--channel", "news"]);
+    alice.run(&["tell", &listener.addr, "for nobody"]).ok();
+    for channel in ["news", "chat"] {
+        alice.run(&["tell", &listener.addr, channel, "--channel", channel]).ok();
+        let message = listener.next("message");
+        assert_eq!((&message["text"], &message["channel"]), (&channel.into(), &channel.into()));
+    }
+    let wrong = ["tell", &listener.addr, "x", "--channel", "a://b"];
+    alice.run(&wrong).failed(2, &["channel", "://"]);
 }
 
 #[test]
@@ -159,11 +185,13 @@ fn the_demo_shows_every_step() {
     let user = User::new();
     let events = user.run(&["demo", "--json"]).ok().json();
     let steps = events.iter().filter(|event| event["event"] == "step").count();
-    assert_eq!(steps, 5, "{events:?}");
+    assert_eq!(steps, 6, "{events:?}");
     let kinds = kinds(&events);
-    for kind in ["node", "handshake", "message", "refused", "throughput", "done"] {
+    for kind in ["node", "handshake", "message", "answer", "refused", "throughput", "done"] {
         assert!(kinds.contains(&kind), "no {kind} in {kinds:?}");
     }
+    let mut answers = events.iter().filter(|event| event["event"] == "answer");
+    assert_eq!(answers.next_back().unwrap()["bytes"], 1 << 20);
     let people = user.run(&["demo"]).ok();
     assert!(people.out.contains("all of it worked"), "{people:?}");
     assert!(!user.config("key.pem").exists(), "it takes no key unless it is told to");
@@ -177,7 +205,7 @@ fn the_bench_measures_each_size_in_each_way() {
     assert_eq!(rows.len(), 2, "{bench:?}");
     for (row, size) in rows.iter().zip([64, 1200]) {
         assert_eq!(row["bytes"], size);
-        for figure in ["tells_per_second", "socket_per_second", "cipher_per_second", "of_cipher"] {
+        for figure in ["tells_per_second", "asks_per_second", "socket_per_second", "of_cipher"] {
             assert!(row[figure].as_f64().unwrap() > 0.0, "{row}");
         }
     }

@@ -3,7 +3,8 @@
 use crate::common::{OTHER_ID, User};
 use std::process::Stdio;
 
-const COMMANDS: [&str; 7] = ["demo", "listen", "tell", "ping", "key", "peer", "bench"];
+const COMMANDS: [&str; 10] =
+    ["demo", "listen", "tell", "ask", "serve", "get", "ping", "key", "peer", "bench"];
 
 #[test]
 fn everything_has_help_with_examples_and_exit_codes() {
@@ -16,6 +17,9 @@ fn everything_has_help_with_examples_and_exit_codes() {
         &["demo"][..],
         &["listen"],
         &["tell"],
+        &["ask"],
+        &["serve"],
+        &["get"],
         &["ping"],
         &["bench"],
         &["key", "new"],
@@ -57,6 +61,13 @@ fn a_mistake_gets_one_line_and_says_what_would_be_right() {
     user.run(&["tell", "a b", "x"]).failed(2, &["neither a name nor an address"]);
     user.run(&["key", "new", "--format", "rsa"]).failed(2, &["pkcs8", "openssh"]);
     user.run(&["listen", "--on", "7000"]).failed(2, &["`7000` has no port"]);
+    user.run(&["serve"]).failed(2, &["--exec", "--dir", "--echo"]);
+    user.run(&["serve", "--echo", "--dir", "."]).failed(2, &["--dir"]);
+    user.run(&["serve", "--dir", "missing"]).failed(2, &["missing"]);
+    user.run(&["serve", "--echo", "--at-most", "0"]).failed(2, &["--at-most 0"]);
+    user.run(&["ask", "bob", "x", "--file", "y"]).failed(2, &["--file"]);
+    user.run(&["get", "bob", "x", "--json"]).failed(2, &["--out"]);
+    user.run(&["ask", "bob", "--file", "missing"]).failed(2, &["missing"]);
     user.run(&["listen", "--allow", "a@b"]).failed(2, &["43 characters"]);
     user.run(&["tell", &format!("{OTHER_ID}@a:1"), "x", "--whole"]).failed(2, &["--whole"]);
 }

@@ -1,7 +1,7 @@
-//! `tellask bench`: what secure tells cost, beside what they stand on.
+//! `tellask bench`: what secure tells and asks cost, beside what they stand on.
 //!
 //! For each size, one after the other in the same run: secure tells between two nodes over UDP
-//! loopback; datagrams between two plain UDP sockets, each on a thread of its own, one system call
+//! loopback; asks between them, answered with as many bytes, 64 in flight; datagrams between two plain UDP sockets, each on a thread of its own, one system call
 //! each; and the cipher alone, sealing and opening on one core. What counts is what arrives.
 
 mod cipher;
@@ -19,8 +19,10 @@ use std::time::Duration;
 
 /// The sizes where none are asked for: a word, a datagram of the Internet, one of a jumbo path.
 const SIZES: [usize; 3] = [64, 1200, 16_384];
+/// The largest that can be compared: what one datagram of a plain socket carries.
+const LARGEST: usize = 65_507;
 /// The ways in which each size is measured.
-const WAYS: usize = 3;
+const WAYS: usize = 4;
 
 pub(super) fn run(args: &BenchArgs, out: &Output) -> Result<(), Failure> {
     if args.seconds.is_zero() {
@@ -28,11 +30,11 @@ pub(super) fn run(args: &BenchArgs, out: &Output) -> Result<(), Failure> {
     }
     node::block_on(interruptible(async {
         let pair = secure::Pair::open().await?;
-        let sizes = sizes(&args.sizes, pair.limit(), out)?;
+        let sizes = sizes(&args.sizes)?;
         let progress = Progress::new(sizes.len() * WAYS);
-        let tell = "tells/s";
+        let (tell, ask) = ("tells/s", "asks/s");
         out.line(out.dim(format_args!(
-            "{:>7} {tell:>12} {:>9} {:>11} {:>11}   of what arrived, {} s each",
+            "{:>7} {tell:>12} {:>9} {:>11} {:>11} {ask:>10}   of what arrived, {} s each",
             "bytes",
             "MB/s",
             "× socket",
@@ -48,21 +50,13 @@ pub(super) fn run(args: &BenchArgs, out: &Output) -> Result<(), Failure> {
     }))
 }
 
-/// The sizes to measure: those asked for, which must fit, or those of the usual ones that do.
-fn sizes(asked: &[usize], limit: usize, out: &Output) -> Result<Vec<usize>, Failure> {
-    if asked.is_empty() {
-        let (fit, large): (Vec<_>, Vec<_>) = SIZES.iter().partition(|size| **size <= limit);
-        if !large.is_empty() {
-            out.note(format_args!(
-                "one datagram takes {limit} bytes here: no larger size is measured"
-            ));
-        }
-        return Ok(fit);
-    }
-    match asked.iter().find(|size| **size > limit) {
+/// The sizes to measure: those asked for, or the usual ones.
+fn sizes(asked: &[usize]) -> Result<Vec<usize>, Failure> {
+    match asked.iter().find(|size| **size > LARGEST) {
         Some(size) => Err(Failure::bad_input(format_args!(
-            "a message of {size} bytes is over the limit of {limit} bytes"
+            "a message of {size} bytes is over the limit of {LARGEST} bytes, the most that a socket sends at once"
         ))),
+        None if asked.is_empty() => Ok(SIZES.to_vec()),
         None => Ok(asked.to_vec()),
     }
 }
@@ -71,6 +65,7 @@ fn sizes(asked: &[usize], limit: usize, out: &Output) -> Result<Vec<usize>, Fail
 struct Measured {
     size: usize,
     secure: f64,
+    asks: f64,
     socket: f64,
     cipher: f64,
 }
@@ -85,15 +80,17 @@ impl Measured {
     ) -> Result<Self, Failure> {
         progress.at(done, &format!("{size} bytes: secure tells"));
         let secure = pair.measure(size, time).await?;
-        progress.at(done + 1, &format!("{size} bytes: plain sockets"));
+        progress.at(done + 1, &format!("{size} bytes: asks"));
+        let asks = pair.measure_asks(size, time).await?;
+        progress.at(done + 2, &format!("{size} bytes: plain sockets"));
         let socket = apart(move || socket::measure(size, time)).await?;
-        progress.at(done + 2, &format!("{size} bytes: cipher"));
+        progress.at(done + 3, &format!("{size} bytes: cipher"));
         let cipher = apart(move || cipher::measure(size, time)).await?;
-        Ok(Self { size, secure, socket, cipher })
+        Ok(Self { size, secure, asks, socket, cipher })
     }
 
     fn say(&self, out: &Output) -> Result<(), Failure> {
-        let Self { size, secure, socket, cipher } = *self;
+        let Self { size, secure, asks, socket, cipher } = *self;
         let megabytes = |rate: f64| rate * size as f64 / 1e6;
         let (of_socket, of_cipher) = (secure / socket, secure / cipher);
         out.say(
@@ -101,14 +98,16 @@ impl Measured {
                 .number("bytes", size as u64)
                 .fraction("tells_per_second", secure)
                 .fraction("megabytes_per_second", megabytes(secure))
+                .fraction("asks_per_second", asks)
                 .fraction("socket_per_second", socket)
                 .fraction("cipher_per_second", cipher)
                 .fraction("of_socket", of_socket)
                 .fraction("of_cipher", of_cipher),
             format_args!(
-                "{size:>7} {:>12} {:>9} {of_socket:>11.2} {of_cipher:>11.3}",
+                "{size:>7} {:>12} {:>9} {of_socket:>11.2} {of_cipher:>11.3} {:>10}",
                 Digits(secure).to_string(),
                 Digits(megabytes(secure)).to_string(),
+                Digits(asks).to_string(),
             ),
         )
     }

@@ -1,9 +1,9 @@
-//! Two nodes over UDP loopback, telling as fast as they can.
+//! Two nodes over UDP loopback, telling and asking as fast as they can.
 
 use crate::commands::throughput;
 use crate::failure::Failure;
 use crate::key;
-use crate::node::{self, Address, Node, Plan};
+use crate::node::{self, Node, Plan, Spot};
 use std::time::Duration;
 use tellask::identity::SecretKey;
 
@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Pair {
     from: Node,
     to: Node,
-    addr: Address,
+    addr: Spot,
 }
 
 impl Pair {
@@ -29,14 +29,14 @@ impl Pair {
         Ok(Self { from, to, addr })
     }
 
-    /// The largest message that is measured.
-    pub(super) fn limit(&self) -> usize {
-        self.from.mtu_to(&self.addr)
-    }
-
     /// Secure tells of this size that arrive in a second.
     pub(super) async fn measure(&self, size: usize, time: Duration) -> Result<f64, Failure> {
-        throughput::measure(&self.from, (&self.to, self.addr), size, time).await
+        throughput::measure(&self.from, (&self.to, &self.addr), size, time).await
+    }
+
+    /// Asks of this size that are answered in a second with as many bytes.
+    pub(super) async fn measure_asks(&self, size: usize, time: Duration) -> Result<f64, Failure> {
+        throughput::measure_asks(&self.from, (&self.to, &self.addr), size, time).await
     }
 
     pub(super) async fn close(self) -> Result<(), Failure> {
