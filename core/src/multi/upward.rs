@@ -17,8 +17,6 @@ impl<L: Swarm> Multi<L> {
         let mut reports = false;
         while let Some(member) = self.slots.get_mut(usize::from(slot)).and_then(Option::as_mut) {
             match member.layer.poll_event() {
-                // Nothing follows `Closed`.
-                Some(_) if member.closed => self.counters.after_close += 1,
                 Some(Event::Told(Message { src, dst, payload })) => {
                     let (src, dst) = (member.at(src), member.at(dst));
                     member.up.told(Message { src, dst, payload });
