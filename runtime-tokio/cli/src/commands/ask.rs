@@ -89,7 +89,7 @@ pub(super) fn unanswered(peer: &Spot, error: &AskError, within: Duration) -> Fai
     Failure::failed(match error {
         AskError::Refused(Refusal { code: Refusal::UNANSWERED, detail }) if detail.is_empty() => {
             format!(
-                "{addr} answers nothing on the channel `{}`: tellask serve does, on that channel",
+                "nobody answers on the channel `{}` of {addr}: tellask serve does, on that channel",
                 Plain(channel.as_str())
             )
         }

@@ -47,11 +47,11 @@ fn whoever_does_not_serve_says_so_at_once() {
     alice.id();
     let mut listener = bob.listen(&[]);
     let ask = alice.run(&["ask", &listener.addr, "anybody?"]);
-    ask.failed(1, &["answers nothing", "`main`", "tellask serve"]);
+    ask.failed(1, &["nobody answers", "`main`", "tellask serve"]);
     assert_eq!(listener.next("unanswered")["bytes"], 8);
     let server = carol.serve(&["--echo", "--channel", "other"]);
     let ask = alice.run(&["ask", &server.addr, "x"]);
-    ask.failed(1, &["answers nothing", "`main`"]);
+    ask.failed(1, &["nobody answers", "`main`"]);
     let ask = alice.run(&["ask", &server.addr, "x", "--channel", "other"]).ok();
     assert_eq!(ask.out, "x");
     let get = alice.run(&["get", &server.addr, "x", "--channel", "other"]);
