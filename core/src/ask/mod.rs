@@ -478,7 +478,13 @@ impl<A: Addr> Asking<A> {
         self.up.push(Event::Closed);
     }
 
-    fn close_when_finished(&mut self) {
+    fn close_when_finished(&mut self, now: Instant) {
+        if self.is_done() {
+            // Nobody says so later, and the answerers would wait for it.
+            for slot in 0..self.table.span() {
+                self.acknowledge(now, slot, true);
+            }
+        }
         if self.is_finished() {
             self.closing = Closing::Passed;
             self.control.push_back(Command::Close);
@@ -486,9 +492,14 @@ impl<A: Addr> Asking<A> {
     }
 
     fn is_finished(&self) -> bool {
+        self.is_done() && self.out.is_empty()
+    }
+
+    /// Whether nothing is waited for any more.
+    fn is_done(&self) -> bool {
         let Closing::Asked(until) = self.closing else { return false };
         let lingered = self.records == 0 || until <= self.out.latest();
-        self.asks == 0 && lingered && self.out.is_empty()
+        self.asks == 0 && lingered
     }
 
     /// Everything but counters that a later call could depend on and no gauge tells.
@@ -514,7 +525,7 @@ impl<A: Addr> Layer for Asking<A> {
     fn handle_input(&mut self, now: Instant, input: Self::Input) {
         self.out.advance(now);
         self.on_event(now, input);
-        self.close_when_finished();
+        self.close_when_finished(now);
     }
 
     fn handle_command(&mut self, now: Instant, command: Self::Command) {
@@ -536,7 +547,7 @@ impl<A: Addr> Layer for Asking<A> {
                 }
             }
         }
-        self.close_when_finished();
+        self.close_when_finished(now);
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -556,7 +567,7 @@ impl<A: Addr> Layer for Asking<A> {
             }
             self.resume(now);
         }
-        self.close_when_finished();
+        self.close_when_finished(now);
     }
 
     fn poll_transmit(&mut self) -> Option<Self::Transmit> {

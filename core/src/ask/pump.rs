@@ -99,7 +99,7 @@ impl<A: Addr> Asking<A> {
         if let Some(open) = draft {
             self.finish_draft(now, slot, &addr, open);
         }
-        self.acknowledge(now, slot, &addr, unit);
+        self.acknowledge(now, slot, false);
         self.rearm(slot);
     }
 
@@ -163,13 +163,17 @@ impl<A: Addr> Asking<A> {
         Next::Part(frame, content, Bytes::new())
     }
 
-    /// Acknowledges what the peer sent, where that cannot wait for something to ride on.
-    fn acknowledge(&mut self, now: Instant, slot: Slot, addr: &A, unit: usize) {
+    /// Acknowledges what the peer sent, where that is `urgent` or cannot wait any longer for something to
+    /// ride on.
+    pub(super) fn acknowledge(&mut self, now: Instant, slot: Slot, urgent: bool) {
+        let Some(addr) = self.table.addr(slot).cloned() else { return };
+        let unit = self.unit_to(&addr);
         let Some(peer) = self.table.get_mut(slot) else { return };
-        if !peer.receipts.is_owed() || !peer.receipts.is_urgent(now, unit) {
+        let urgent = urgent || peer.receipts.is_urgent(now, unit);
+        if !peer.receipts.is_owed() || !urgent {
             return;
         }
-        if self.full_below.contains(addr) || self.out.is_full(addr) {
+        if self.full_below.contains(&addr) || self.out.is_full(&addr) {
             peer.receipts.put_off(now);
             return;
         }
@@ -183,7 +187,7 @@ impl<A: Addr> Asking<A> {
         self.counters.acks_sent += 1;
         let (payload, room) = writer.finish(Bytes::new());
         self.room = room;
-        self.send(now, addr, payload);
+        self.send(now, &addr, payload);
     }
 
     /// Something that needs no acknowledgement: sent at once or not at all.

@@ -57,3 +57,18 @@ fn an_ask_and_its_answer_get_through_a_storm_in_parts_and_run_once() {
         assert!(sent < payload * 2, "{sent} bytes for {payload}");
     }
 }
+
+#[test]
+fn whoever_closes_right_after_its_answer_keeps_nobody_waiting() {
+    let mut world = World::new(1, CALM);
+    world.ask(0, 1, 0, body(5, 0), SECOND);
+    let (token, _) = world.asked(1);
+    world.answer(1, 0, token, body(5, 0));
+    assert!(world.answered(0).1.is_ok());
+    world.command(0, Command::Close);
+    world.command(1, Command::Close);
+    world.run(Duration::from_millis(50));
+    for of in [0, 1] {
+        assert!(world.events[of].contains(&Event::Closed), "{of}");
+    }
+}

@@ -26,7 +26,7 @@ const HEADERS: usize = 1024;
 
 pub(super) fn run(args: ServeArgs, out: &Output) -> Result<(), Failure> {
     if args.at_most == 0 {
-        return Err(Failure::bad_input("--at-most 0 nobody answers: give 1 or more"));
+        return Err(Failure::bad_input("--at-most 0 answers nothing: give 1 or more"));
     }
     let peers = Peers::load()?;
     let accept = peers.accept(args.allow)?;
