@@ -8,7 +8,7 @@ use crate::swarm::{
     Accept, AskError, DownReason, IdentifyError, Message, Refusal, Scope, TellError,
 };
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec;
 use proptest::prelude::*;
 

@@ -15,6 +15,7 @@ use crate::seed::Seed;
 use crate::stack::Stack;
 use crate::swarm::{Accept, AskId, Command, Event, Link, Swarm};
 use crate::time::{Anchor, Instant};
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
