@@ -66,21 +66,38 @@ impl<C: Channel, A: Addr> Mux<C, A> {
         }
         payload.prepend(&port.header);
         port.told = true;
+        let nothing_waits =
+            self.active.is_empty() && self.full.is_empty() && self.control.is_empty();
+        if nothing_waits && self.passing.is_none() {
+            self.counters.told += 1;
+            self.passing = Some((slot, dst, payload));
+            return;
+        }
+        self.enqueue(now, slot, dst, payload);
+    }
+
+    /// Has a message, with its header, wait for its channel's turn.
+    fn enqueue(&mut self, now: Instant, slot: u16, dst: A, payload: Payload) {
+        let Some(port) = self.port(slot) else { return };
         match port.out.push(now, dst, payload) {
             Ok(crossed) => {
-                let full = crossed.is_some();
-                if let Some(scope) = crossed {
-                    port.up.push(Event::Full { scope });
-                }
                 self.counters.told += 1;
                 self.activate(slot);
-                if full {
-                    self.report(slot);
+                if let Some(scope) = crossed {
+                    self.push(slot, Event::Full { scope });
                 }
             }
             Err((dst, payload)) => {
                 self.refuse(slot, Command::Tell { dst, payload }, Undeliverable::Full);
             }
+        }
+    }
+
+    /// What is passing waits like everything else after all.
+    pub(super) fn hold_passing(&mut self) {
+        if let Some((slot, dst, payload)) = self.passing.take() {
+            self.counters.told -= 1;
+            self.enqueue(self.latest, slot, dst, payload);
         }
     }
 

@@ -14,7 +14,8 @@
 //! **Downward** each channel has a queue of its own, and those that have something to send take turns by
 //! bytes: [`QUANTUM`] a turn, what one took beyond it is taken off its next (surplus round robin, a
 //! deficit round robin that need not know a message's size beforehand: Shreedhar and Varghese, 1995). A
-//! channel that is full does not stall its neighbours. **Upward** each has a queue of its own too.
+//! channel that is full does not stall its neighbours. **Upward** each has a queue of its own too. Where
+//! nothing waits there are no turns to take: one message passes each way without a queue.
 //!
 //! | from below | goes to |
 //! |---|---|
@@ -47,8 +48,9 @@ use self::port::{Closing, Port};
 use crate::addr::Addr;
 use crate::layer::{Layer, earliest};
 use crate::limits::Limits;
+use crate::payload::Payload;
 use crate::stats::StatsSink;
-use crate::swarm::{Command, Event, Link, Refusal, Scope, Token};
+use crate::swarm::{Command, Event, Link, Message, Refusal, Scope, Token};
 use crate::time::Instant;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
@@ -72,6 +74,10 @@ pub struct Mux<C, A> {
     slots: Vec<Slot<A, C>>,
     free: VecDeque<u16>,
     index: BTreeMap<C, u16>,
+    // A message that passes down, and one that passes up, at once: nothing waited when they came. A
+    // channel that closes has none on its way down.
+    passing: Option<(u16, A, Payload)>,
+    arriving: Option<(u16, Message<A>)>,
     // Channels that may have something to send, in turn.
     active: VecDeque<u16>,
     // Channels that may have events, in turn.
@@ -163,6 +169,8 @@ impl<C: Channel, A: Addr> Mux<C, A> {
             slots: Vec::new(),
             free: VecDeque::new(),
             index: BTreeMap::new(),
+            passing: None,
+            arriving: None,
             active: VecDeque::new(),
             reporting: VecDeque::new(),
             due: BTreeSet::new(),
@@ -309,6 +317,7 @@ impl<C: Channel, A: Addr> Mux<C, A> {
     }
 
     fn begin_close(&mut self, slot: u16, how: Closing) {
+        self.hold_passing();
         let Some(port) = self.port(slot) else { return };
         if port.closing == Closing::No {
             port.closing = how;
@@ -414,6 +423,9 @@ impl<C: Channel, A: Addr> Layer for Mux<C, A> {
     }
 
     fn poll_transmit(&mut self) -> Option<Self::Transmit> {
+        if let Some((_, dst, payload)) = self.passing.take() {
+            return Some(Command::Tell { dst, payload });
+        }
         if let Some(command) = self.control.pop_front() {
             return Some(command);
         }
@@ -469,6 +481,7 @@ impl<C: Channel, A: Addr> Mux<C, A> {
         }
         (&self.free, &self.active, &self.requests, &self.identifying).hash(&mut hasher);
         (&self.paths, &self.full, self.closed, self.control.len()).hash(&mut hasher);
+        (&self.passing, &self.arriving).hash(&mut hasher);
     }
 }
 

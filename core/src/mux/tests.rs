@@ -336,6 +336,36 @@ fn a_destination_that_is_full_below_holds_up_no_other_in_any_channel_not_even_a_
     assert_eq!(transmits(&mut mux).len(), 2);
 }
 
+#[test]
+fn a_message_that_had_not_left_when_the_side_below_got_full_waits() {
+    let mut mux = mux([1]);
+    mux.handle_command(NOW, (1, tell("told just before")));
+    mux.handle_input(NOW, Event::Full { scope: Scope::To(PEER) });
+    assert_eq!(transmits(&mut mux), []);
+    mux.handle_input(NOW, Event::Ready { scope: Scope::To(PEER) });
+    assert_eq!(transmits(&mut mux).len(), 1);
+    assert_eq!(figure(&mux, "told"), 1);
+}
+
+#[test]
+fn messages_leave_and_arrive_in_the_order_of_telling_whether_they_waited_or_not() {
+    let mut mux = mux([1]);
+    for round in 0..3 {
+        for number in 0..=round {
+            mux.handle_command(NOW, (1, tell(vec![number; 3])));
+            mux.handle_input(NOW, told([0, 1, number]));
+        }
+        let sent = transmits(&mut mux).into_iter().map(|command| match command {
+            Command::Tell { payload, .. } => payload.into_bytes(),
+            other => panic!("{other:?}"),
+        });
+        let number = |number| [0, 1, number, number, number];
+        assert!(sent.eq((0..=round).map(|n| number(n).to_vec())));
+        let heard: Vec<_> = (0..=round).map(|number| (1, told([number]))).collect();
+        assert_eq!(events(&mut mux), heard);
+    }
+}
+
 // Asks.
 
 #[test]

@@ -14,7 +14,7 @@ impl<C: Channel, A: Addr> Mux<C, A> {
             Event::Told(mut message) => {
                 if let Some(slot) = self.channel_of(&mut message) {
                     self.counters.received += 1;
-                    self.push(slot, Event::Told(message));
+                    self.on_told(slot, message);
                 }
             }
             Event::Asked { token, message, deadline } => {
@@ -54,6 +54,7 @@ impl<C: Channel, A: Addr> Mux<C, A> {
                 }
             }),
             Event::Full { scope } => {
+                self.hold_passing();
                 self.broadcast(|port| port.out.block(now, scope.clone()));
                 self.full.insert(scope);
             }
@@ -74,6 +75,16 @@ impl<C: Channel, A: Addr> Mux<C, A> {
                     }
                 }
             }
+        }
+    }
+
+    fn on_told(&mut self, slot: u16, message: Message<A>) {
+        let nothing_waits = self.reporting.is_empty() && self.strays.is_empty();
+        if nothing_waits && self.arriving.is_none() {
+            self.arriving = Some((slot, message));
+        } else if let Some(port) = self.port(slot) {
+            port.up.told(message);
+            self.report(slot);
         }
     }
 
@@ -127,7 +138,7 @@ impl<C: Channel, A: Addr> Mux<C, A> {
         self.paths.insert(dst, (unit, tell_max));
     }
 
-    fn push(&mut self, slot: u16, event: Event<A>) {
+    pub(super) fn push(&mut self, slot: u16, event: Event<A>) {
         if let Some(port) = self.port(slot) {
             port.up.push(event);
             self.report(slot);
@@ -137,6 +148,11 @@ impl<C: Channel, A: Addr> Mux<C, A> {
     /// The next event of the channel whose turn it is. A channel that has been told of its end
     /// leaves its slot to another.
     pub(super) fn next_event(&mut self) -> Option<(C, Event<A>)> {
+        if let Some((slot, message)) = self.arriving.take()
+            && let Some(port) = self.port(slot)
+        {
+            return Some((port.channel.clone(), Event::Told(message)));
+        }
         if let Some(stray) = self.strays.pop_front() {
             return Some(stray);
         }
