@@ -103,3 +103,13 @@ fn an_attacker_who_does_nothing_hinders_nobody_and_one_who_does_a_little_not_for
     let heard = fuzz::tampered(&busy);
     assert!(heard > 100, "{heard} messages in some 400 datagrams");
 }
+
+#[test]
+fn asks_are_answered_by_whoever_the_attacker_leaves_alone_and_most_where_it_does_a_little() {
+    let idle = fuzz::asked(&[9; 400]);
+    assert!(idle > 80, "{idle} answers in some 400 datagrams");
+    let busy: Vec<u8> =
+        (0..400).map(|deed| if deed % 5 == 0 { deed as u8 % 9 } else { 9 }).collect();
+    let answered = fuzz::asked(&busy);
+    assert!(answered > 40, "{answered} answers in some 400 datagrams");
+}
