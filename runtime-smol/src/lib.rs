@@ -1,51 +1,85 @@
 //! tellask on smol: sockets, timers and handles, under any executor.
 //!
-//! [`udp`] binds a socket and puts a stack on it; [`Builder::bind`] gives a [`Node`], a handle that is
-//! cheap to clone, and its [`Driver`]. One task per node, the driver moves everything between socket
-//! and stack in batches of both directions. The stack stands behind one lock, so a handle is told at
-//! once that a message is too large or a queue full; no system call is made under the lock.
+//! [`udp`] binds a socket and puts a stack on it; [`Builder::spawn`] gives a [`Node`], a handle that
+//! is cheap to clone. One task per node, its *driver*, moves everything between socket and stack in
+//! batches of both directions. The stack stands behind one lock, so a handle is told at once that a
+//! message is too large or a queue full; no system call is made under the lock.
 //!
 //! ```
 //! use tellask::identity::SecretKey;
 //! use tellask_smol::udp;
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> { async_io::block_on(async {
 //! # let (alices_key, bobs_key) = (SecretKey::from_seed(&[1; 32]), SecretKey::from_seed(&[2; 32]));
-//! let (alice, alices_driver) = udp("127.0.0.1:0".parse()?).secured(alices_key).bind()?;
-//! let (bob, bobs_driver) = udp("127.0.0.1:0".parse()?).secured(bobs_key).bind()?;
+//! let alice = udp("127.0.0.1:0".parse()?).secured(alices_key).spawn().await?;
+//! let bob = udp("127.0.0.1:0".parse()?).secured(bobs_key).spawn().await?;
 //!
-//! let executor = async_executor::Executor::new();
-//! executor.spawn(alices_driver).detach();
-//! executor.spawn(bobs_driver).detach();
-//!
-//! async_io::block_on(executor.run(async {
-//!     alice.tell(&bob.local_addrs()[0], "hello").await?;
-//!     let message = bob.receive().await.ok_or("bob was closed")?;
-//!     assert_eq!(&message.payload[..], b"hello");
-//!     assert_eq!(message.src, alice.local_addrs()[0]);
-//!     Ok(())
-//! }))
-//! # }
+//! alice.tell(&bob.local_addrs()[0], "hello").await?;
+//! let message = bob.receive().await.ok_or("bob was closed")?;
+//! assert_eq!(&message.payload[..], b"hello");
+//! assert_eq!(message.src, alice.local_addrs()[0]);
+//! # Ok(()) }) }
 //! ```
 //!
-//! Who runs the driver is the caller's choice: `smol::spawn(driver).detach()`, any other executor, or
-//! a thread of its own that does `async_io::block_on(driver)`. It needs nothing from the executor: its
-//! socket and its timers are those of the reactor of [`async_io`], which runs in a thread of its own
-//! where no thread is in [`async_io::block_on`].
+//! A program for `tellask_tokio` is one for this crate, but for its `use`. [`Builder::spawn`] has the driver
+//! run in one thread of this crate's own, with those of all other nodes. Where the driver is to run elsewhere
+//! there is [`Builder::bind`]: `smol::spawn(driver).detach()`, any other executor (async-std's too, which
+//! is no longer maintained), next to the application in the same thread, or in a thread that does
+//! `async_io::block_on(driver)`. It needs nothing from the executor: its socket and its timers are those
+//! of the reactor of [`async_io`].
+//!
+//! ```
+//! # use tellask_smol::udp;
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (node, driver) = udp("127.0.0.1:0".parse()?).bind()?;
+//! let application = async {
+//!     // …
+//!     node.close(core::time::Duration::from_secs(1)).await
+//! };
+//! let ((), closed) = async_io::block_on(futures_lite::future::zip(driver, application));
+//! # Ok(closed?) }
+//! ```
 //!
 //! What never ends a node: any error of the socket. A datagram that the kernel refuses is lost, as
 //! datagrams may be; it is counted in [`Node::stats`] and reported by [`Node::events`].
 #![forbid(unsafe_code)]
 
-mod builder;
-mod driver;
-mod error;
-mod node;
+mod runtime;
 mod socket;
 
-pub use builder::{Builder, Parts, UdpStack, stack, udp};
-pub use driver::Driver;
-pub use error::BindError;
-pub use node::{Clock, Events, Message, Node, Request};
+pub use runtime::{Clock, Smol, Timer};
+pub use socket::Socket;
+pub use tellask::driver::{BindError, CloseError, Notice, Parts, UdpStack};
 
-pub use tellask::driver::{CloseError, Notice};
+use tellask::driver;
+use tellask::identity::SecretKey;
+use tellask::text::{AnyAddr, Description};
+use tellask::{Bytes, UdpAddr};
+
+/// A node to be.
+pub type Builder<A> = driver::Builder<A, Smol>;
+
+/// A node: a handle on its stack, cheap to clone.
+pub type Node<A> = driver::UdpNode<A, Smol>;
+
+/// What moves everything between a node's socket and its stack.
+pub type Driver<A> = driver::Driver<A, Smol>;
+
+/// A message that arrived.
+pub type Message<A> = tellask::Message<A, Bytes>;
+
+/// A request of another node, from [`Node::next_ask`].
+pub type Request<A> = driver::Request<UdpStack<A>, Clock>;
+
+/// What happens to the peers and messages of a node, from [`Node::events`].
+pub type Events<A> = driver::Events<UdpStack<A>, Clock>;
+
+/// Begins a node on a UDP socket; see [`Builder::udp`].
+pub fn udp(addr: UdpAddr) -> Builder<UdpAddr> {
+    Builder::udp(addr)
+}
+
+/// Begins a node of a stack that was read from text; see [`Builder::stack`].
+pub fn stack(description: &Description, key: Option<SecretKey>) -> Builder<AnyAddr> {
+    Builder::stack(description, key)
+}

@@ -22,20 +22,49 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A node needs a tokio runtime with its I/O and time drivers enabled, of either flavour.
+//! A node needs a tokio runtime with its I/O and time drivers enabled (`enable_all`), of either flavour: where
+//! they are not, tokio panics. [`Builder::bind`] gives the driver to be run in a task of the caller's.
 //!
 //! What never ends a node: any error of the socket. A datagram that the kernel refuses is lost, as
 //! datagrams may be; it is counted in [`Node::stats`] and reported by [`Node::events`].
 #![forbid(unsafe_code)]
 
-mod builder;
-mod driver;
-mod error;
-mod node;
+mod runtime;
 mod socket;
 
-pub use builder::{Builder, Parts, UdpStack, stack, udp};
-pub use error::BindError;
-pub use node::{Clock, Events, Message, Node, Request};
+pub use runtime::{Clock, Timer, Tokio};
+pub use socket::Socket;
+pub use tellask::driver::{BindError, CloseError, Notice, Parts, UdpStack};
 
-pub use tellask::driver::{CloseError, Notice};
+use tellask::driver;
+use tellask::identity::SecretKey;
+use tellask::text::{AnyAddr, Description};
+use tellask::{Bytes, UdpAddr};
+
+/// A node to be.
+pub type Builder<A> = driver::Builder<A, Tokio>;
+
+/// A node: a handle on its stack, cheap to clone.
+pub type Node<A> = driver::UdpNode<A, Tokio>;
+
+/// What moves everything between a node's socket and its stack.
+pub type Driver<A> = driver::Driver<A, Tokio>;
+
+/// A message that arrived.
+pub type Message<A> = tellask::Message<A, Bytes>;
+
+/// A request of another node, from [`Node::next_ask`].
+pub type Request<A> = driver::Request<UdpStack<A>, Clock>;
+
+/// What happens to the peers and messages of a node, from [`Node::events`].
+pub type Events<A> = driver::Events<UdpStack<A>, Clock>;
+
+/// Begins a node on a UDP socket; see [`Builder::udp`].
+pub fn udp(addr: UdpAddr) -> Builder<UdpAddr> {
+    Builder::udp(addr)
+}
+
+/// Begins a node of a stack that was read from text; see [`Builder::stack`].
+pub fn stack(description: &Description, key: Option<SecretKey>) -> Builder<AnyAddr> {
+    Builder::stack(description, key)
+}

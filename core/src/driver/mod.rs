@@ -3,13 +3,20 @@
 //! A [`Node`] wraps a stack with the one place where the time is made monotonic. It is all that an
 //! adapter, a simulator or a loop of one's own needs to hold.
 //!
-//! Adapters for asynchronous runtimes share more, and none of it does input or output: the [`Hub`]
-//! that handles and driver meet in, the [`Handle`] that an application holds (with the feature `std`, for
-//! its lock), the [`Burst`] of datagrams between a stack and a socket, and the [`Backoff`] of a socket
-//! that fails. What is left to them is sockets, timers and spawning.
+//! Adapters for asynchronous runtimes share nearly everything, and none of it does input or output: the
+//! [`Hub`] that handles and driver meet in, and with the feature `std` (for its lock) the [`Builder`] of a
+//! node, the [`Handle`] that an application holds, and the [`Driver`] between the stack and a socket. What is
+//! left to an adapter is what [`Runtime`] asks for: a socket, a timer, a clock, and spawning.
+//!
+//! A loop without a runtime finds use for the [`Burst`] of datagrams between a stack and a socket, and for
+//! the [`Backoff`] of a socket that fails.
 
 mod asks;
 mod backoff;
+#[cfg(feature = "std")]
+mod bind;
+#[cfg(feature = "std")]
+mod builder;
 mod burst;
 mod close;
 mod counters;
@@ -21,7 +28,11 @@ mod hub;
 mod inbox;
 mod notice;
 #[cfg(feature = "std")]
+mod runtime;
+#[cfg(feature = "std")]
 mod shared;
+#[cfg(feature = "std")]
+mod task;
 mod wait;
 
 #[cfg(test)]
@@ -29,6 +40,10 @@ mod tests;
 
 pub use asks::Asked;
 pub use backoff::Backoff;
+#[cfg(feature = "std")]
+pub use bind::BindError;
+#[cfg(feature = "std")]
+pub use builder::{Bound, Builder, Parts, UdpNode, UdpStack};
 pub use burst::{Burst, RUN_MAX, Run, segments};
 pub use close::CloseError;
 pub use counters::SocketCounters;
@@ -37,7 +52,11 @@ pub use handle::{Ask, Events, Handle, PATIENCE, Request};
 pub use hub::{Hub, Park, Stage, Ticket};
 pub use notice::{ListenerId, NOTICES, Notice};
 #[cfg(feature = "std")]
+pub use runtime::{Left, ReceiveError, Runtime, SendError, Socket, Timer};
+#[cfg(feature = "std")]
 pub use shared::{Clock, Shared};
+#[cfg(feature = "std")]
+pub use task::Driver;
 pub use wait::Wakes;
 
 use crate::layer::Layer;

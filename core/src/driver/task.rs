@@ -6,17 +6,24 @@
 //! processor's cache, and before so many wait that the inbox copies them. It sleeps when a round moved
 //! nothing, until the socket, a handle or the stack's timer wakes it.
 
-use crate::node::Shared;
-use crate::socket::{Left, SendError, Socket, is_about_a_peer};
-use async_io::Timer as Sleep;
+use super::backoff::Backoff;
+use super::builder::UdpStack;
+use super::burst::Burst;
+use super::counters::SocketCounters;
+use super::hub::{Park, Stage};
+use super::runtime::{Left, ReceiveError, Runtime, SendError, Socket, Timer};
+use super::shared::Shared;
+use super::wait::Wakes;
+use crate::addr::{Addr, UdpAddr};
+use crate::port::DatagramInput;
+use crate::time::Instant;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
-use std::collections::VecDeque;
-use std::fmt;
 use std::sync::Arc;
-use tellask::driver::{Backoff, Burst, Park, SocketCounters, Stage, Wakes};
-use tellask::{Addr, DatagramInput, Instant, UdpAddr};
 
 /// Rounds before other tasks get their turn.
 const ROUNDS: usize = 8;
@@ -36,27 +43,27 @@ const ALWAYS_FITS: usize = 1_232;
 /// nothing is sent and nothing received. Where it is dropped earlier the node ends with it, and
 /// whoever waits on a handle is told.
 #[must_use = "a node does nothing until its driver is run: have an executor spawn it"]
-pub struct Driver<A: Addr> {
+pub struct Driver<A: Addr, R: Runtime> {
     // Gone once it is done, even where the future is kept: that closes the socket and tells everybody.
-    running: Option<Running<A>>,
+    running: Option<Running<A, R>>,
 }
 
-struct Running<A: Addr> {
+struct Running<A: Addr, R: Runtime> {
     // The order matters: the socket is closed before anybody is told so.
-    socket: Socket,
-    ending: Ending<A>,
+    socket: R::Socket,
+    ending: Ending<A, R>,
     arrived: VecDeque<DatagramInput<UdpAddr>>,
     burst: Burst,
     wakes: Wakes,
     counters: SocketCounters,
-    timer: Timer,
+    alarm: Alarm<R::Timer>,
     receiving: Backoff,
     sending: Backoff,
 }
 
 /// Tells everybody who waits, when the driver is gone for whatever reason.
-struct Ending<A: Addr> {
-    shared: Arc<Shared<A>>,
+struct Ending<A: Addr, R: Runtime> {
+    shared: Arc<Shared<UdpStack<A>, R::Clock>>,
     sent: bool,
 }
 
@@ -68,14 +75,14 @@ struct Turn {
     served: bool,
 }
 
-impl<A: Addr> Driver<A> {
-    pub(crate) fn new(socket: Socket, shared: Arc<Shared<A>>) -> Self {
+impl<A: Addr, R: Runtime> Driver<A, R> {
+    pub(super) fn new(socket: R::Socket, shared: Arc<Shared<UdpStack<A>, R::Clock>>) -> Self {
         Self { running: Some(Running::new(socket, shared)) }
     }
 }
 
-impl<A: Addr> Running<A> {
-    fn new(socket: Socket, shared: Arc<Shared<A>>) -> Self {
+impl<A: Addr, R: Runtime> Running<A, R> {
+    fn new(socket: R::Socket, shared: Arc<Shared<UdpStack<A>, R::Clock>>) -> Self {
         let mut counters = SocketCounters::default();
         socket.describe(&mut counters);
         Self {
@@ -85,7 +92,7 @@ impl<A: Addr> Running<A> {
             burst: Burst::default(),
             wakes: Wakes::default(),
             counters,
-            timer: Timer::new(),
+            alarm: Alarm { timer: R::Timer::unset(), set: None },
             receiving: Backoff::default(),
             sending: Backoff::default(),
         }
@@ -147,7 +154,7 @@ impl<A: Addr> Running<A> {
             }
             Poll::Ready(Err(error)) => {
                 self.counters.receive_errors += 1;
-                if !is_about_a_peer(&error) {
+                if error == ReceiveError::Socket {
                     self.receiving.fail(now);
                 }
                 Left::Some
@@ -186,7 +193,7 @@ impl<A: Addr> Running<A> {
             if let Park::Sleep(deadline) = park {
                 let pauses = [self.sending.until(now), self.receiving.until(now)];
                 let deadline = deadline.into_iter().chain(pauses.into_iter().flatten()).min();
-                if self.timer.poll(&self.ending.shared, deadline, cx).is_pending() {
+                if self.alarm.poll(self.ending.shared.clock(), deadline, cx).is_pending() {
                     return Poll::Pending;
                 }
             }
@@ -199,7 +206,7 @@ impl<A: Addr> Running<A> {
     }
 }
 
-impl<A: Addr> Future for Driver<A> {
+impl<A: Addr, R: Runtime> Future for Driver<A, R> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -211,48 +218,42 @@ impl<A: Addr> Future for Driver<A> {
     }
 }
 
-impl<A: Addr> fmt::Debug for Driver<A> {
+impl<A: Addr, R: Runtime> fmt::Debug for Driver<A, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let local = self.running.as_ref().map(|running| running.socket.local());
         f.debug_tuple("Driver").field(&local).finish()
     }
 }
 
-impl<A: Addr> Drop for Ending<A> {
+impl<A: Addr, R: Runtime> Drop for Ending<A, R> {
     fn drop(&mut self) {
         self.shared.with(|hub, _| hub.end(self.sent));
     }
 }
 
-/// One timer of the reactor. Where it stands earlier than need be it is left alone: it goes off once
-/// for nothing, which is cheaper than to set it anew for every message.
-struct Timer {
-    sleep: Sleep,
+/// The timer, and what it stands at. Where that is earlier than need be it is left alone: it goes off
+/// once for nothing, which is cheaper than to set it anew for every message.
+struct Alarm<T> {
+    timer: T,
     // When it goes off, while it is set.
     set: Option<Instant>,
 }
 
-impl Timer {
-    fn new() -> Self {
-        Self { sleep: Sleep::never(), set: None }
-    }
-
+impl<T: Timer> Alarm<T> {
     /// Ready when `deadline`, or an earlier one, has come.
-    fn poll<A: Addr>(
+    fn poll(
         &mut self,
-        shared: &Shared<A>,
+        clock: &T::Clock,
         deadline: Option<Instant>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         let Some(deadline) = deadline else { return Poll::Pending };
         if self.set.is_none_or(|set| deadline < set) {
-            self.sleep.set_at(shared.clock().at(deadline));
+            self.timer.set(clock, deadline);
             self.set = Some(deadline);
         }
-        let poll = Pin::new(&mut self.sleep).poll(cx).map(drop);
-        if poll.is_ready() {
-            self.set = None;
-        }
-        poll
+        ready!(self.timer.poll(cx));
+        self.set = None;
+        Poll::Ready(())
     }
 }

@@ -1,10 +1,10 @@
-//! What can go wrong with a node as a whole.
+//! Why a node does not start.
 
+use crate::addr::UdpAddr;
+use crate::text::BuildError;
 use core::error::Error;
-use std::fmt;
+use core::fmt;
 use std::io;
-use tellask::UdpAddr;
-use tellask::text::BuildError;
 
 /// Why a node could not be started.
 #[derive(Debug)]
@@ -48,8 +48,13 @@ pub enum BindError {
         /// What the system said.
         source: io::Error,
     },
-    /// The caller's: this is not running on tokio.
+    /// The caller's: the runtime does not run here.
     NoRuntime,
+    /// The system's: there is nobody to run the node's driver.
+    NotRun {
+        /// What the system said.
+        source: io::Error,
+    },
 }
 
 impl BindError {
@@ -61,13 +66,14 @@ impl BindError {
             | Self::NotLocal { source, .. }
             | Self::Denied { source, .. }
             | Self::Socket { source, .. }
-            | Self::NoRandomness { source } => source.kind(),
+            | Self::NoRandomness { source }
+            | Self::NotRun { source } => source.kind(),
             Self::Stack { .. } => io::ErrorKind::InvalidInput,
             Self::NoRuntime => io::ErrorKind::Unsupported,
         }
     }
 
-    pub(crate) fn new(addr: UdpAddr, source: io::Error) -> Self {
+    pub(super) fn new(addr: UdpAddr, source: io::Error) -> Self {
         if source.kind() == io::ErrorKind::AddrInUse {
             Self::InUse { addr, source }
         } else if source.kind() == io::ErrorKind::AddrNotAvailable {
@@ -103,9 +109,8 @@ impl fmt::Display for BindError {
             Self::NoRandomness { source } => {
                 write!(f, "the system gives no random bytes: {source}")
             }
-            Self::NoRuntime => {
-                f.write_str("not on tokio: spawn the node from within a tokio runtime")
-            }
+            Self::NotRun { source } => write!(f, "nothing runs the node: {source}"),
+            Self::NoRuntime => f.write_str("no runtime runs here: spawn the node from within one"),
         }
     }
 }
@@ -117,7 +122,8 @@ impl Error for BindError {
             | Self::NotLocal { source, .. }
             | Self::Denied { source, .. }
             | Self::Socket { source, .. }
-            | Self::NoRandomness { source } => Some(source),
+            | Self::NoRandomness { source }
+            | Self::NotRun { source } => Some(source),
             Self::Stack { source } => Some(source),
             Self::NoRuntime => None,
         }

@@ -1,32 +1,43 @@
-//! From an address to a node and its driver.
+//! From an address to a node and its driver, on any runtime.
 
-use crate::driver::Driver;
-use crate::error::BindError;
-use crate::node::{Clock, Node, Shared};
-use crate::socket::Socket;
+use super::bind::BindError;
+use super::burst::RUN_MAX;
+use super::handle::Handle;
+use super::runtime::{Runtime, Socket};
+use super::shared::Shared;
+use super::task::Driver;
+use crate::addr::{Addr, At, PeerAddr, Source, UdpAddr};
+use crate::ask::Asking;
+use crate::fragment::Fragmenter;
+use crate::identity::SecretKey;
+use crate::join::Join;
+use crate::layer::Layer;
+use crate::limits::Limits;
+use crate::mux::{Mux, Name};
+use crate::p2pke::P2pke;
+use crate::port::{Datagram, DatagramInput, DatagramPort};
+use crate::seed::Seed;
+use crate::stack::Stack;
+use crate::swarm::{Accept, BoxSwarm};
+use crate::text::{self, AnyAddr, Bottom, BuildError, Description};
+use crate::time::{Anchor, Instant};
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::vec;
+use core::fmt;
+use core::marker::PhantomData;
 use core::net::SocketAddr;
-use std::collections::BTreeSet;
-use std::fmt;
-use std::io;
 use std::sync::Arc;
-use std::time::SystemTime;
-use tellask::addr::Source;
-use tellask::ask::Asking;
-use tellask::driver::RUN_MAX;
-use tellask::fragment::Fragmenter;
-use tellask::identity::SecretKey;
-use tellask::mux::Name;
-use tellask::p2pke::P2pke;
-use tellask::swarm::{Accept, BoxSwarm};
-use tellask::text::{self, AnyAddr, Bottom, BuildError, Description};
-use tellask::time::Anchor;
-use tellask::{
-    Addr, At, Datagram, DatagramInput, DatagramPort, Instant, Join, Limits, Mux, PeerAddr, Seed,
-    Stack, UdpAddr,
-};
 
 /// A stack over a UDP socket, chosen at run time.
 pub type UdpStack<A> = BoxSwarm<DatagramInput<UdpAddr>, Datagram<UdpAddr>, A>;
+
+/// A node on a runtime: a handle on its stack, cheap to clone.
+pub type UdpNode<A, R> = Handle<UdpStack<A>, <R as Runtime>::Clock>;
+
+/// A node, and what is to be run for it.
+pub type Bound<A, R> = (UdpNode<A, R>, Driver<A, R>);
 
 /// The largest datagram that works towards everybody: what IPv6 guarantees (RFC 8200, section 5),
 /// less the headers of IPv6 and UDP.
@@ -36,50 +47,9 @@ const MTU_FLOOR: usize = 1_232;
 const MEMORY: UdpAddr =
     UdpAddr(SocketAddr::new(core::net::IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED), 0));
 
-/// Begins a node on a UDP socket that is bound to `addr`.
-///
-/// Port 0 takes any free port. `0.0.0.0` takes every IPv4 address of this machine, `[::]` every one of
-/// both families: an IPv4 peer is then called by its IPv4 address, never by an IPv4-mapped one. On
-/// such a socket a reply leaves from the address that its peer wrote to.
-///
-/// Without a layer on it, the node sends and receives in the clear, and whom a message is from is no
-/// more than what the network says.
-pub fn udp(addr: UdpAddr) -> Builder<UdpAddr> {
-    Builder {
-        addr,
-        mtu: MTU_FLOOR,
-        limits: Limits::default(),
-        seed: None,
-        accept: Accept::default(),
-        layers: 0,
-        stack: Box::new(|parts| Ok(Box::new(DatagramPort::new(&parts.limits)))),
-    }
-}
-
-/// Begins a node of a stack that was read from text, such as
-/// `udp://127.0.0.1:0 | p2pke | fragment(256KiB)`. `key` is the node's, for a stack that
-/// [is secured](Description::is_secured).
-///
-/// Where the bottom is not `udp`, or the key is missing, the node does not start.
-pub fn stack(description: &Description, key: Option<SecretKey>) -> Builder<AnyAddr> {
-    let (addr, described) = match description.bottom() {
-        Bottom::Udp(addr) => (addr, Ok(description.clone())),
-        // Never bound: there is no stack to bind it for.
-        Bottom::Memory(_) => (MEMORY, Err(BuildError::WrongBottom)),
-    };
-    let recipe = move |parts: &Parts| {
-        let Parts { limits, seed, clock, accept } = parts.clone();
-        let parts = text::Parts { limits, seed, key, clock, accept };
-        described?.build(text::udp_port(&parts.limits), &parts)
-    };
-    let layers = description.layers().len() as u32;
-    let Builder { mtu, limits, seed, accept, .. } = udp(addr);
-    Builder { addr, mtu, limits, seed, accept, layers, stack: Box::new(recipe) }
-}
-
 /// A node to be: its socket's address, its layers, and its settings in any order.
-#[must_use = "a builder does nothing until `bind` is called"]
-pub struct Builder<A> {
+#[must_use = "a builder does nothing until `spawn` or `bind` is called"]
+pub struct Builder<A, R> {
     addr: UdpAddr,
     mtu: usize,
     limits: Limits,
@@ -87,6 +57,7 @@ pub struct Builder<A> {
     accept: Accept,
     layers: u32,
     stack: Recipe<A>,
+    runtime: PhantomData<fn() -> R>,
 }
 
 type Recipe<A> = Box<dyn FnOnce(&Parts) -> Result<UdpStack<A>, BuildError> + Send>;
@@ -105,7 +76,53 @@ pub struct Parts {
     pub accept: Accept,
 }
 
-impl<A: Addr + Send + Sync + 'static> Builder<A> {
+impl<R: Runtime> Builder<UdpAddr, R> {
+    /// Begins a node on a UDP socket that is bound to `addr`.
+    ///
+    /// Port 0 takes any free port. `0.0.0.0` takes every IPv4 address of this machine, `[::]` every one of
+    /// both families: an IPv4 peer is then called by its IPv4 address, never by an IPv4-mapped one. On
+    /// such a socket a reply leaves from the address that its peer wrote to.
+    ///
+    /// Without a layer on it, the node sends and receives in the clear, and whom a message is from is no
+    /// more than what the network says.
+    pub fn udp(addr: UdpAddr) -> Self {
+        Self {
+            addr,
+            mtu: MTU_FLOOR,
+            limits: Limits::default(),
+            seed: None,
+            accept: Accept::default(),
+            layers: 0,
+            stack: Box::new(|parts| Ok(Box::new(DatagramPort::new(&parts.limits)))),
+            runtime: PhantomData,
+        }
+    }
+}
+
+impl<R: Runtime> Builder<AnyAddr, R> {
+    /// Begins a node of a stack that was read from text, such as
+    /// `udp://127.0.0.1:0 | p2pke | fragment(256KiB)`. `key` is the node's, for a stack that
+    /// [is secured](Description::is_secured).
+    ///
+    /// Where the bottom is not `udp`, or the key is missing, the node does not start.
+    pub fn stack(description: &Description, key: Option<SecretKey>) -> Self {
+        let (addr, described) = match description.bottom() {
+            Bottom::Udp(addr) => (addr, Ok(description.clone())),
+            // Never bound: there is no stack to bind it for.
+            Bottom::Memory(_) => (MEMORY, Err(BuildError::WrongBottom)),
+        };
+        let recipe = move |parts: &Parts| {
+            let Parts { limits, seed, clock, accept } = parts.clone();
+            let parts = text::Parts { limits, seed, key, clock, accept };
+            described?.build(text::udp_port(&parts.limits), &parts)
+        };
+        let layers = description.layers().len() as u32;
+        let Builder { mtu, limits, seed, accept, runtime, .. } = Builder::udp(addr);
+        Self { addr, mtu, limits, seed, accept, layers, stack: Box::new(recipe), runtime }
+    }
+}
+
+impl<A: Addr + Send + Sync + 'static, R: Runtime> Builder<A, R> {
     /// The bounds of the node, in place of the defaults.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -129,7 +146,7 @@ impl<A: Addr + Send + Sync + 'static> Builder<A> {
 
     /// Secures the node with p2pke: peers prove their keys, and messages are encrypted. Its addresses
     /// are then [`PeerAddr`]s, and this node's id is that of `key`.
-    pub fn secured(self, key: SecretKey) -> Builder<PeerAddr<A>>
+    pub fn secured(self, key: SecretKey) -> Builder<PeerAddr<A>, R>
     where
         A: Source,
     {
@@ -167,7 +184,7 @@ impl<A: Addr + Send + Sync + 'static> Builder<A> {
     pub fn channels<N: Into<Name>>(
         self,
         channels: impl IntoIterator<Item = N>,
-    ) -> Builder<At<Name, A>> {
+    ) -> Builder<At<Name, A>, R> {
         let names: BTreeSet<Name> = channels.into_iter().map(Into::into).collect();
         self.try_layer(|lower, parts| {
             let mux = Mux::new(&parts.limits).with_channels(names).map_err(BuildError::Channels)?;
@@ -178,18 +195,18 @@ impl<A: Addr + Send + Sync + 'static> Builder<A> {
 
     /// Puts any other layer on the stack: `layer` gets the stack so far, and returns it with the layer
     /// on it.
-    pub fn layer<B, F>(self, layer: F) -> Builder<B>
+    pub fn layer<B, F>(self, layer: F) -> Builder<B, R>
     where
         F: FnOnce(UdpStack<A>, &Parts) -> UdpStack<B> + Send + 'static,
     {
         self.try_layer(|lower, parts| Ok(layer(lower, parts)))
     }
 
-    fn try_layer<B, F>(self, layer: F) -> Builder<B>
+    fn try_layer<B, F>(self, layer: F) -> Builder<B, R>
     where
         F: FnOnce(UdpStack<A>, &Parts) -> Result<UdpStack<B>, BuildError> + Send + 'static,
     {
-        let Self { addr, mtu, limits, seed, accept, layers, stack } = self;
+        let Self { addr, mtu, limits, seed, accept, layers, stack, runtime } = self;
         let layers = layers + 1;
         let stack = Box::new(move |parts: &Parts| {
             let lower = stack(parts)?;
@@ -197,63 +214,64 @@ impl<A: Addr + Send + Sync + 'static> Builder<A> {
             let seed = parts.seed.child(&format!("layer {layers}"));
             layer(lower, &Parts { seed, ..parts.clone() })
         });
-        Builder { addr, mtu, limits, seed, accept, layers, stack }
+        Builder { addr, mtu, limits, seed, accept, layers, stack, runtime }
+    }
+
+    /// Binds the socket, and has the runtime run the node's driver.
+    ///
+    /// Cancel-safe: where it is dropped there is no node.
+    ///
+    /// # Errors
+    /// The socket cannot be bound, the stack cannot be built, or no runtime runs here; the error says what
+    /// would be right.
+    pub async fn spawn(self) -> Result<UdpNode<A, R>, BindError> {
+        let (node, driver) = self.bind()?;
+        R::spawn(driver).map_err(|source| BindError::NotRun { source })?;
+        Ok(node)
     }
 
     /// Binds the socket, and gives the node with its driver: the caller has an executor run it.
     ///
     /// # Errors
-    /// The socket cannot be bound, or the stack cannot be built; the error says what would be right.
-    pub fn bind(self) -> Result<(Node<A>, Driver<A>), BindError> {
-        let seed = self.seed.map_or_else(system_seed, Ok)?;
-        let parts = Parts { limits: self.limits, seed, clock: calendar(), accept: self.accept };
+    /// As those of [`spawn`](Self::spawn).
+    pub fn bind(self) -> Result<Bound<A, R>, BindError> {
+        if !R::is_here() {
+            return Err(BindError::NoRuntime);
+        }
+        let seed = self.seed.map_or_else(R::seed, Ok);
+        let seed = seed.map_err(|source| BindError::NoRandomness { source })?;
+        let clock = Anchor { at: Instant::ZERO, date: R::date() };
+        let parts = Parts { limits: self.limits, seed, clock, accept: self.accept };
         let mut stack = (self.stack)(&parts).map_err(|source| BindError::Stack { source })?;
-        let socket = Socket::bind(self.addr).map_err(|source| BindError::new(self.addr, source))?;
+        let socket = R::bind(self.addr).map_err(|source| BindError::new(self.addr, source))?;
         let local = vec![socket.local()];
         stack.handle_input(Instant::ZERO, DatagramInput::Bound { local, mtu: self.mtu });
-        let shared = Arc::new(Shared::new(stack, Clock::start(), &parts.limits));
-        let node = Node::new(Arc::clone(&shared));
-        Ok((node, Driver::new(socket, shared)))
+        let shared = Arc::new(Shared::new(stack, R::clock(), &parts.limits));
+        Ok((Handle::new(Arc::clone(&shared)), Driver::new(socket, shared)))
     }
 }
 
-impl<A: Addr> Builder<PeerAddr<A>> {
-    /// Whom the node talks to; anyone by default. [`Node::set_accept`] changes it later.
+impl<A: Addr, R: Runtime> Builder<PeerAddr<A>, R> {
+    /// Whom the node talks to; anyone by default. [`Handle::set_accept`] changes it later.
     pub fn accept(mut self, accept: Accept) -> Self {
         self.accept = accept;
         self
     }
 }
 
-impl Builder<AnyAddr> {
-    /// Whom the secure layers of the stack talk to; anyone by default. [`Node::set_accept`] changes it later.
+impl<R: Runtime> Builder<AnyAddr, R> {
+    /// Whom the secure layers of the stack talk to; anyone by default. [`Handle::set_accept`] changes it later.
     pub fn accept(mut self, accept: Accept) -> Self {
         self.accept = accept;
         self
     }
 }
 
-impl<A> fmt::Debug for Builder<A> {
+impl<A, R> fmt::Debug for Builder<A, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("addr", &self.addr)
             .field("mtu", &self.mtu)
             .finish_non_exhaustive()
     }
-}
-
-fn system_seed() -> Result<Seed, BindError> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|error| BindError::NoRandomness {
-        source: error
-            .raw_os_error()
-            .map_or_else(|| io::Error::other(error.to_string()), io::Error::from_raw_os_error),
-    })?;
-    Ok(Seed::new(bytes))
-}
-
-/// The node's clock starts now.
-fn calendar() -> Anchor {
-    let date = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Anchor { at: Instant::ZERO, date: date.into() }
 }
