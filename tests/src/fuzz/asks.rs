@@ -45,7 +45,9 @@ pub fn asked(data: &[u8]) -> u32 {
     while pair.attacker.is_here() {
         let len = usize::from(pair.attacker.byte());
         pair.ask(len * len / 4);
+        pair.now = pair.now + Duration::from_millis(20);
         pair.round(true);
+        pair.nodes.iter().for_each(keeps_to_its_budgets);
     }
     // A deadline later all have their outcomes, and the two have forgotten what they were made to believe.
     pair.wait(PATIENCE);
@@ -55,10 +57,7 @@ pub fn asked(data: &[u8]) -> u32 {
     assert_eq!(pair.nodes[0].stats().value("ask.asked_bytes"), 3_000);
     pair.wait(PATIENCE);
     assert_eq!(pair.answered, before + 1, "the attacker has gone, and nothing is answered");
-    for _ in 0..70 {
-        pair.now = pair.now + Duration::from_secs(1);
-        pair.round(false);
-    }
+    pair.wait(Duration::from_secs(70));
     for node in &pair.nodes {
         for figure in ["asks", "owed", "asked_bytes", "parts_bytes", "remembered_bytes"] {
             assert_eq!(node.stats().value(&format!("ask.{figure}")), 0, "{figure} at the end");
@@ -113,9 +112,8 @@ impl Pair<'_> {
         }
     }
 
-    /// Twenty milliseconds, in which everything that is sent arrives, or what the attacker makes of it.
+    /// Everything that is sent now arrives, or what the attacker makes of it.
     fn round(&mut self, attacked: bool) {
-        self.now = self.now + Duration::from_millis(20);
         for from in [0, 1] {
             self.nodes[from].finish_round(self.now);
             while let Some(Datagram { payload, .. }) = self.nodes[from].poll_transmit() {
@@ -133,13 +131,16 @@ impl Pair<'_> {
             while let Some(event) = self.nodes[node].poll_event() {
                 self.hear(node, event);
             }
-            keeps_to_its_budgets(&self.nodes[node]);
         }
     }
 
+    /// As often as one of the two has something to do.
     fn wait(&mut self, how_long: Duration) {
         let until = self.now + how_long;
         while self.now < until {
+            let due = self.nodes.iter().filter_map(Asker::poll_timeout).min();
+            let soon = self.now + Duration::from_millis(1);
+            self.now = due.unwrap_or(until).max(soon).min(until);
             self.round(false);
         }
     }
