@@ -13,7 +13,7 @@ use tellask::{
 /// [`asked`], for its assertions; and the same bytes cut into datagrams from strangers.
 pub fn asks(data: &[u8]) {
     asked(data);
-    let mut node = asker(1);
+    let mut node = asker(1, 1);
     let mut now = Instant::ZERO;
     for (n, payload) in datagrams(data).enumerate() {
         now = now + Duration::from_millis(1);
@@ -27,15 +27,16 @@ pub fn asks(data: &[u8]) {
 }
 
 /// An attacker on the path of one node that asks and another that answers; `data` is the list of what it does.
-/// Nothing is secured here, so it may change what is said. But every request has one outcome by its
-/// deadline; the budgets are kept; once it has gone requests are answered; and at the end nothing waits.
+/// Nothing is secured here, so it may change what is said, and what both sides believe of their session. But
+/// every request has one outcome by its deadline; the budgets are kept; once it has gone, an asker that begins
+/// anew is answered; and at the end nothing waits.
 /// Returns how many requests were answered.
 ///
 /// # Panics
 /// Where that is not so.
 pub fn asked(data: &[u8]) -> u32 {
     let mut pair = Pair {
-        nodes: [asker(1), asker(2)],
+        nodes: [asker(1, 1), asker(2, 2)],
         attacker: Attacker::new(data),
         now: Instant::ZERO,
         asked: 0,
@@ -52,11 +53,12 @@ pub fn asked(data: &[u8]) -> u32 {
     // A deadline later all have their outcomes, and the two have forgotten what they were made to believe.
     pair.wait(PATIENCE);
     assert_eq!(pair.open, BTreeSet::new(), "requests without an outcome");
+    pair.nodes[0] = asker(1, 3);
     let before = pair.answered;
     pair.ask(3_000);
     assert_eq!(pair.nodes[0].stats().value("ask.asked_bytes"), 3_000);
     pair.wait(PATIENCE);
-    assert_eq!(pair.answered, before + 1, "the attacker has gone, and nothing is answered");
+    assert_eq!(pair.answered, before + 1, "the attacker has gone, and has left something behind");
     pair.wait(Duration::from_secs(70));
     for node in &pair.nodes {
         for figure in ["asks", "owed", "asked_bytes", "parts_bytes", "remembered_bytes"] {
@@ -73,14 +75,14 @@ const REMEMBERED: usize = 50_000;
 
 type Asker = Node<Stack<DatagramPort<MemoryAddr>, Asking<MemoryAddr>>>;
 
-fn asker(number: u32) -> Asker {
-    let (mut limits, seed) = (Limits::default(), Seed::from_u64(number.into()));
+fn asker(addr: u32, seed: u64) -> Asker {
+    let (mut limits, seed) = (Limits::default(), Seed::from_u64(seed));
     (limits.ask_max, limits.ask_peers) = (20_000, 2);
     (limits.ask_receiving_per_peer, limits.ask_receiving) = (30_000, RECEIVING);
     (limits.ask_remembered_per_peer, limits.ask_remembered) = (40_000, REMEMBERED);
     let asking = Asking::new(&seed, &limits);
     let mut node = Node::new(Stack::new(DatagramPort::new(&limits), asking));
-    let bound = DatagramInput::Bound { local: vec![MemoryAddr(number)], mtu: 1_400 };
+    let bound = DatagramInput::Bound { local: vec![MemoryAddr(addr)], mtu: 1_400 };
     node.handle_input(Instant::ZERO, bound);
     node
 }
