@@ -53,6 +53,10 @@
 //! # Refuses
 //! Requests and answers over either side's limit, with the limit. Acknowledgements of what was not sent.
 //! Packets of no session, but for a challenge. Asks of the side below: they never came past this layer.
+//!
+//! It proves nothing: over a side below in clear, whoever is on the path between two nodes can read and forge their
+//! packets and so spoil a session, though nothing beyond it; whoever is not cannot guess the names. What
+//! hides and proves belongs below, such as [`P2pke`](crate::p2pke::P2pke).
 
 mod answerer;
 mod asker;
