@@ -72,11 +72,13 @@ pub struct Limits {
     pub ask_sending_per_peer: usize,
     /// Bytes of outstanding requests, in all: then everything is full.
     pub ask_sending: usize,
-    /// Bytes of requests and answers of one peer that are being put together.
+    /// Bytes of requests and answers of one peer that are being put together. Where it scatters their
+    /// parts, what it takes to know which have come counts too.
     pub ask_receiving_per_peer: usize,
     /// Bytes of requests and answers that are being put together, in all.
     pub ask_receiving: usize,
-    /// Bytes of answers to one peer that are remembered until they are known to have arrived.
+    /// Bytes of answers to one peer that are remembered until they are known to have arrived. Where it
+    /// leaves many gaps between its requests, what it takes to know which are over counts too.
     pub ask_remembered_per_peer: usize,
     /// Bytes of answers that are remembered, in all.
     pub ask_remembered: usize,

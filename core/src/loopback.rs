@@ -101,7 +101,7 @@ impl<A: Addr> Loopback<A> {
             };
             return self.refuse(Command::Ask { id, dst, payload, deadline }, why);
         }
-        if self.requests.len() >= self.requests_max {
+        if self.requests.len() >= self.requests_max || !self.up.has_room(payload.len()) {
             self.counters.busy += 1;
             return self.up.push(Event::Answered { id, result: Err(AskError::Busy) });
         }

@@ -2,10 +2,11 @@
 //!
 //! One test function, so that nothing else allocates meanwhile.
 
-use core::alloc::{GlobalAlloc, Layout};
-use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+#[path = "counting/mod.rs"]
+mod counting;
+
+use self::counting::live;
 use core::time::Duration;
-use std::alloc::System;
 use tellask::identity::SecretKey;
 use tellask::p2pke::P2pke;
 use tellask::swarm::{Accept, Event};
@@ -14,49 +15,6 @@ use tellask::{
     Bytes, BytesMut, Datagram, DatagramInput, DatagramPort, Instant, Limits, MemoryAddr, Node,
     PeerAddr, Seed, Stack,
 };
-
-/// Counts what the program allocates. What C code allocates for `aws-lc` is not seen here: of an
-/// idle peer there is none, since its ciphers are put to rest.
-struct Counting;
-
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-fn grew(bytes: usize) {
-    ALLOCATIONS.fetch_add(1, Relaxed);
-    let live = LIVE.fetch_add(bytes, Relaxed) + bytes;
-    PEAK.fetch_max(live, Relaxed);
-}
-
-// SAFETY: every call is passed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        grew(layout.size());
-        // SAFETY: the caller's promises are the ones that `System` asks for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: as above.
-        unsafe { System.dealloc(block, layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        LIVE.fetch_sub(layout.size(), Relaxed);
-        grew(size);
-        // SAFETY: as above.
-        unsafe { System.realloc(block, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn live() -> usize {
-    LIVE.load(Relaxed)
-}
 
 type Secure = Node<Stack<DatagramPort<MemoryAddr>, P2pke<MemoryAddr>>>;
 
@@ -122,9 +80,9 @@ fn allocations_of_a_tell() {
     for _ in 0..100 {
         one();
     }
-    let before = ALLOCATIONS.load(Relaxed);
+    let before = counting::allocations();
     let told: usize = (0..1_000).map(|_| one()).sum();
-    let allocations = ALLOCATIONS.load(Relaxed) - before;
+    let allocations = counting::allocations() - before;
     assert_eq!(told, 1_000);
     println!("allocations per secure tell: {:.3}", allocations as f64 / 1_000.0);
     assert!(allocations <= 2_000, "{allocations} allocations for 1000 tells");
@@ -173,8 +131,7 @@ fn memory_of_a_flood() {
         })
         .collect();
 
-    let (before, mut told, mut sent, mut half_open) = (live(), 0, 0, 0);
-    PEAK.store(before, Relaxed);
+    let (before, mut told, mut sent, mut half_open) = (counting::begin(), 0, 0, 0);
     for source in 0..sources {
         let hello = &hellos[source as usize % hellos.len()];
         let src = MemoryAddr(10_000_000 + source);
@@ -194,7 +151,7 @@ fn memory_of_a_flood() {
             client.handle_timeout(now);
         }
     }
-    let grown = PEAK.load(Relaxed) - before;
+    let grown = counting::peak() - before;
     let stats = server.stats();
     println!(
         "flood of {sources}: {} hellos let in, {half_open} half open at most, {grown} B at the worst point, {} B each, {told} of {sent} told",

@@ -6,38 +6,12 @@
 #[allow(dead_code, unreachable_pub, reason = "the benches use more of it")]
 mod layers;
 
-use core::alloc::{GlobalAlloc, Layout};
-use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::alloc::System;
+#[path = "counting/mod.rs"]
+#[allow(dead_code, reason = "other tests use more of it")]
+mod counting;
+
 use tellask::Bytes;
 use tellask::mux::{Name, Varint};
-
-struct Counting;
-
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is passed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Relaxed);
-        // SAFETY: the caller's promises are the ones that `System` asks for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(block, layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Relaxed);
-        // SAFETY: as above.
-        unsafe { System.realloc(block, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const MESSAGES: usize = 1_000;
 
@@ -47,11 +21,11 @@ fn allocations(mut carry: impl FnMut(&Bytes) -> usize) -> usize {
     for _ in 0..100 {
         assert_eq!(carry(&text), text.len());
     }
-    let before = ALLOCATIONS.load(Relaxed);
+    let before = counting::allocations();
     for _ in 0..MESSAGES {
         carry(&text);
     }
-    ALLOCATIONS.load(Relaxed) - before
+    counting::allocations() - before
 }
 
 #[test]

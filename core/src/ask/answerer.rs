@@ -1,7 +1,7 @@
 //! What this node is asked.
 
 use super::parts::{Receiving, Sending};
-use super::peer::{Item, Record, State};
+use super::peer::{Item, Peer, Record, State};
 use super::wire::{Frame, Status};
 use super::{Asking, Closing};
 use crate::addr::Addr;
@@ -42,6 +42,7 @@ impl<A: Addr> Asking<A> {
             return false;
         }
         self.on_lowest(slot, lowest);
+        let room = self.receiving_left(slot);
         let Some(peer) = self.table.get_mut(slot) else { return false };
         if id < peer.lowest || peer.done.contains(id) {
             self.counters.duplicates += 1;
@@ -64,7 +65,12 @@ impl<A: Addr> Asking<A> {
                     self.counters.rejected_misfit += 1;
                     return false;
                 }
-                match receiving.add(offset, &message.payload) {
+                let before = receiving.weight();
+                let taken = receiving.add(offset, &message.payload, room);
+                let grown = receiving.weight().saturating_sub(before);
+                peer.receiving += grown;
+                self.receiving += grown;
+                match taken {
                     Ok(true) => {}
                     Ok(false) => {
                         *last = now;
@@ -115,7 +121,7 @@ impl<A: Addr> Asking<A> {
             return self.refuse_busy(now, slot, id);
         }
         let mut receiving = Receiving::new(total);
-        if receiving.add(offset, &message.payload).is_err() {
+        if receiving.add(offset, &message.payload, 0).is_err() {
             self.release(slot, total);
             self.counters.rejected_misfit += 1;
             return false;
@@ -149,23 +155,40 @@ impl<A: Addr> Asking<A> {
     /// Whether one more request of the peer may be taken.
     fn has_room(&self, slot: Slot) -> bool {
         let Some(peer) = self.table.get(slot) else { return false };
-        let remembered = self.limits.ask_remembered_per_peer;
         self.closing == Closing::No
             && peer.records.len() < self.limits.asks_per_peer
             && peer.done.len() + peer.records.len() < RANGES
-            && peer.remembered.saturating_add(OVERHEAD) <= remembered
-            && self.remembered.saturating_add(OVERHEAD) <= self.limits.ask_remembered
+            && self.remembered_left(slot) >= OVERHEAD
+    }
+
+    /// Bytes that may still be remembered for a peer.
+    fn remembered_left(&self, slot: Slot) -> usize {
+        let Some(peer) = self.table.get(slot) else { return 0 };
+        let of_peer = self.limits.ask_remembered_per_peer.saturating_sub(peer.remembered);
+        of_peer.min(self.limits.ask_remembered.saturating_sub(self.remembered))
+    }
+
+    /// Changes which requests of a peer are over or refused, and with that what is remembered.
+    pub(super) fn note(&mut self, slot: Slot, change: impl FnOnce(&mut Peer)) {
+        let Some(peer) = self.table.get_mut(slot) else { return };
+        let weight = |peer: &Peer| peer.done.weight() + peer.refused.weight();
+        let before = weight(peer);
+        change(peer);
+        let after = weight(peer);
+        peer.remembered = (peer.remembered + after).saturating_sub(before);
+        self.remembered = (self.remembered + after).saturating_sub(before);
     }
 
     /// Refuses a request. It stays refused: that nothing was run must not become untrue when a copy
     /// of it comes late.
     fn refuse_busy(&mut self, now: Instant, slot: Slot, id: u64) -> bool {
+        let left = self.remembered_left(slot);
         let Some(peer) = self.table.get_mut(slot) else { return false };
-        if peer.refused.len_with(id) > RANGES {
+        if peer.refused.len_with(id) > RANGES || peer.refused.growth_with(id) > left {
             self.counters.rejected_full += 1;
             return false;
         }
-        peer.refused.insert(id, id.saturating_add(1));
+        self.note(slot, |peer| _ = peer.refused.insert(id, id.saturating_add(1)));
         self.counters.refused_busy += 1;
         self.say_busy(now, slot, id);
         false
@@ -207,9 +230,7 @@ impl<A: Addr> Asking<A> {
             self.counters.refused_too_large += 1;
             return Some(limit);
         }
-        let left = |most: usize, used: usize| most.saturating_sub(used).saturating_sub(OVERHEAD);
-        let room = left(self.limits.ask_remembered_per_peer, peer.remembered)
-            .min(left(self.limits.ask_remembered, self.remembered));
+        let room = self.remembered_left(slot).saturating_sub(OVERHEAD);
         if len > room {
             self.counters.refused_unremembered += 1;
             return Some(room);
@@ -220,16 +241,19 @@ impl<A: Addr> Asking<A> {
     /// The asker has given a request up; `false` where that is not to be acknowledged.
     pub(super) fn on_cancelled(&mut self, slot: Slot, id: u64, lowest: u64) -> bool {
         self.on_lowest(slot, lowest);
+        let left = self.remembered_left(slot);
         let Some(peer) = self.table.get_mut(slot) else { return false };
         if id < peer.lowest {
             return true;
         }
         if !peer.records.contains_key(&id) {
-            if peer.done.len_with(id) + peer.records.len() > RANGES {
+            if peer.done.len_with(id) + peer.records.len() > RANGES
+                || peer.done.growth_with(id) > left
+            {
                 self.counters.rejected_full += 1;
                 return false;
             }
-            peer.done.insert(id, id.saturating_add(1));
+            self.note(slot, |peer| _ = peer.done.insert(id, id.saturating_add(1)));
             return true;
         }
         self.drop_records(slot, |other| other == id, true);
@@ -243,8 +267,11 @@ impl<A: Addr> Asking<A> {
             return;
         }
         peer.lowest = lowest;
-        peer.done.remove_below(lowest);
-        peer.refused.remove_below(lowest);
+        self.note(slot, |peer| {
+            peer.done.remove_below(lowest);
+            peer.refused.remove_below(lowest);
+        });
+        let Some(peer) = self.table.get(slot) else { return };
         if peer.records.first_key_value().is_some_and(|(id, _)| *id < lowest) {
             self.drop_records(slot, |id| id < lowest, false);
         }
@@ -283,12 +310,12 @@ impl<A: Addr> Asking<A> {
         peer.remembered = peer.remembered.saturating_sub(weight);
         self.remembered = self.remembered.saturating_sub(weight);
         if over {
-            peer.done.insert(id, id.saturating_add(1));
+            self.note(slot, |peer| _ = peer.done.insert(id, id.saturating_add(1)));
         }
         match &record.state {
             State::Receiving(receiving, _) => {
-                let len = receiving.len();
-                self.release(slot, len);
+                let weight = receiving.weight();
+                self.release(slot, weight);
             }
             State::Running(token) => {
                 self.tokens.remove(token);

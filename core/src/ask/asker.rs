@@ -130,8 +130,8 @@ impl<A: Addr> Asking<A> {
         peer.sending = peer.sending.saturating_sub(len);
         self.sending = self.sending.saturating_sub(len);
         if let Some((_, receiving)) = &ask.answer {
-            peer.receiving = peer.receiving.saturating_sub(receiving.len());
-            self.receiving = self.receiving.saturating_sub(receiving.len());
+            peer.receiving = peer.receiving.saturating_sub(receiving.weight());
+            self.receiving = self.receiving.saturating_sub(receiving.weight());
         }
         match &result {
             Ok(_) | Err(AskError::Refused(_)) => self.counters.answered += 1,
@@ -160,6 +160,7 @@ impl<A: Addr> Asking<A> {
     /// Takes a part of an answer; `false` where it is not to be acknowledged.
     pub(super) fn on_answer_part(&mut self, now: Instant, slot: Slot, part: AnswerPart) -> bool {
         let own = self.ask_max();
+        let room = self.receiving_left(slot);
         let AnswerPart { id, status, total, offset, data } = part;
         let Some(peer) = self.table.get_mut(slot) else { return false };
         let Some(ask) = peer.asks.get_mut(&id) else {
@@ -201,7 +202,7 @@ impl<A: Addr> Asking<A> {
                 let Some(peer) = self.table.get_mut(slot) else { return false };
                 let Some(ask) = peer.asks.get_mut(&id) else { return false };
                 let (_, receiving) = ask.answer.insert((status, Receiving::new(total)));
-                match receiving.add(offset, &data) {
+                match receiving.add(offset, &data, 0) {
                     Ok(_) => return true,
                     Err(_) => {
                         self.counters.rejected_misfit += 1;
@@ -209,20 +210,27 @@ impl<A: Addr> Asking<A> {
                     }
                 }
             }
-            Some((_, receiving)) => match receiving.add(offset, &data) {
-                Ok(false) => return true,
-                Ok(true) => match ask.answer.take() {
-                    Some((_, receiving)) => {
-                        self.release(slot, receiving.len());
-                        receiving.into_whole()
+            Some((_, receiving)) => {
+                let before = receiving.weight();
+                let taken = receiving.add(offset, &data, room);
+                let grown = receiving.weight().saturating_sub(before);
+                peer.receiving += grown;
+                self.receiving += grown;
+                match taken {
+                    Ok(false) => return true,
+                    Ok(true) => match ask.answer.take() {
+                        Some((_, receiving)) => {
+                            self.release(slot, receiving.weight());
+                            receiving.into_whole()
+                        }
+                        None => return false,
+                    },
+                    Err(_) => {
+                        self.counters.rejected_misfit += 1;
+                        return false;
                     }
-                    None => return false,
-                },
-                Err(_) => {
-                    self.counters.rejected_misfit += 1;
-                    return false;
                 }
-            },
+            }
         };
         let result = if let Status::Refused(code) = status {
             Err(AskError::Refused(Refusal { code, detail: whole.to_vec() }))
@@ -233,11 +241,17 @@ impl<A: Addr> Asking<A> {
         true
     }
 
+    /// Bytes that may still be put together of a peer.
+    pub(super) fn receiving_left(&self, slot: Slot) -> usize {
+        let Some(peer) = self.table.get(slot) else { return 0 };
+        let of_peer = self.limits.ask_receiving_per_peer.saturating_sub(peer.receiving);
+        of_peer.min(self.limits.ask_receiving.saturating_sub(self.receiving))
+    }
+
     /// Room for something of `len` bytes that is to be put together.
     pub(super) fn claim(&mut self, slot: Slot, len: usize) -> bool {
+        let fits = len <= self.receiving_left(slot);
         let Some(peer) = self.table.get_mut(slot) else { return false };
-        let fits = peer.receiving.saturating_add(len) <= self.limits.ask_receiving_per_peer
-            && self.receiving.saturating_add(len) <= self.limits.ask_receiving;
         if fits {
             peer.receiving += len;
             self.receiving += len;

@@ -165,20 +165,28 @@ impl Receiving {
         self.buf.len()
     }
 
+    /// What it counts: its length, and the ranges of which it consists, where these are many.
+    pub(super) fn weight(&self) -> usize {
+        self.buf.len() + self.have.weight()
+    }
+
     /// Bytes received.
     pub(super) fn ranges(&self) -> &Ranges {
         &self.have
     }
 
-    /// Takes a part, and returns whether it was the last.
+    /// Takes a part, and returns whether it was the last. It may count `room` bytes more with it.
     ///
     /// # Errors
     /// It reaches over the end, or comes so scattered that nobody honest would send it.
-    pub(super) fn add(&mut self, offset: u64, data: &[u8]) -> Result<bool, Misfit> {
+    pub(super) fn add(&mut self, offset: u64, data: &[u8], room: usize) -> Result<bool, Misfit> {
         let from = usize::try_from(offset).map_err(|_| Misfit)?;
         let to = from.checked_add(data.len()).ok_or(Misfit)?;
         let most = RANGES + self.buf.len() / BYTES_PER_RANGE;
         if self.have.len() >= most && self.have.len_with(offset) > most {
+            return Err(Misfit);
+        }
+        if self.have.growth_with(offset) > room {
             return Err(Misfit);
         }
         self.buf.get_mut(from..to).ok_or(Misfit)?.copy_from_slice(data);

@@ -9,12 +9,16 @@ use crate::swarm::{AskId, Token, Undeliverable};
 use crate::time::Instant;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use core::hash::{Hash, Hasher};
+use core::mem;
 use core::time::Duration;
 
 /// A request of which no part came for so long is refused: it holds room that others could use.
 const STALL: Duration = Duration::from_secs(60);
 /// How often a peer that owes answers is asked whether it is still there.
 const PING: Duration = Duration::from_secs(5);
+
+/// Places in the queues of a peer beyond twice those that are needed.
+const SPARE: usize = 32;
 
 /// One peer.
 #[derive(Debug)]
@@ -54,7 +58,7 @@ pub(super) struct Peer {
     pub(super) refused: Ranges,
     /// The peer waits for nothing below.
     pub(super) lowest: u64,
-    /// Bytes of answers that are remembered.
+    /// Bytes of answers that are remembered, with the ranges in `done` and `refused` where these are many.
     pub(super) remembered: usize,
     /// No deadline of an ask or a record is earlier.
     pub(super) deadline: Option<Instant>,
@@ -243,7 +247,16 @@ impl Peer {
             return;
         }
         sending.queued = true;
-        let queue = if sending.len() <= room { &mut self.short } else { &mut self.long };
+        let short = sending.len() <= room;
+        let live = self.asks.len() + self.records.len();
+        let queue = if short { &mut self.short } else { &mut self.long };
+        if queue.len() > 2 * live + SPARE {
+            // Mostly what was over before it had its turn: while nothing can be sent there is no end to it.
+            let mut items = mem::take(queue);
+            items.retain(|item| self.sending(*item).is_some_and(|sending| sending.queued));
+            *(if short { &mut self.short } else { &mut self.long }) = items;
+        }
+        let queue = if short { &mut self.short } else { &mut self.long };
         if in_front { queue.push_front(item) } else { queue.push_back(item) }
     }
 }

@@ -197,7 +197,9 @@ impl<A: Addr> Asking<A> {
             return;
         }
         let limit = self.ask_max() as u64;
-        let Some(peer) = self.table.get_mut(slot) else { return };
+        let Some(peer) = self.table.get_mut(slot).filter(|peer| peer.recovery.is_open()) else {
+            return;
+        };
         let header = Header { src: peer.local, dst: peer.remote.unwrap_or(0), limit: Some(limit) };
         let room = core::mem::take(&mut self.room);
         let mut writer = Writer::part(room, header, peer.recovery.next());

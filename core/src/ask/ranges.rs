@@ -1,6 +1,15 @@
 //! A set of numbers, kept as the ranges that it consists of.
 
+use crate::outbox::OVERHEAD;
 use alloc::vec::Vec;
+
+/// What a range takes, in bytes.
+const RANGE: usize = size_of::<(u64, u64)>();
+/// Ranges that room is made for at once: in the bytes that a request counts until it is over, so that
+/// to note that it is costs no more than it did.
+const STEP: usize = OVERHEAD / RANGE;
+/// Ranges that count nothing: whoever is honest seldom needs more.
+const FREE: usize = 16;
 
 /// Numbers as half-open ranges: sorted, apart from one another, none empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -25,6 +34,7 @@ impl Ranges {
             }
             Some(last) if from < last.1 => {}
             _ => {
+                self.make_room();
                 self.0.push((from, to));
                 return to - from;
             }
@@ -37,8 +47,29 @@ impl Ranges {
             had += range.1.min(to).saturating_sub(range.0.max(from));
             (start, stop) = (start.min(range.0), stop.max(range.1));
         }
+        if first == end {
+            self.make_room();
+        }
         self.0.splice(first..end, [(start, stop)]);
         to - from - had
+    }
+
+    /// Room for one range more. A vector by itself would double what it takes.
+    fn make_room(&mut self) {
+        if self.0.len() == self.0.capacity() {
+            self.0.reserve_exact(STEP);
+        }
+    }
+
+    /// What it counts, in bytes: what it takes beyond [`FREE`] ranges.
+    pub(super) const fn weight(&self) -> usize {
+        self.0.capacity().saturating_sub(FREE) * RANGE
+    }
+
+    /// By how much it would count more with `number` in it, at the most.
+    pub(super) fn growth_with(&self, number: u64) -> usize {
+        let fits = self.len_with(number) <= self.0.capacity();
+        if fits { 0 } else { (self.0.capacity() + STEP).saturating_sub(FREE).min(STEP) * RANGE }
     }
 
     /// Whether `number` is in the set.
@@ -65,6 +96,9 @@ impl Ranges {
         self.0.drain(..gone);
         if let Some(first) = self.0.first_mut() {
             first.0 = first.0.max(number);
+        }
+        if self.0.len() < self.0.capacity() / 4 {
+            self.0.shrink_to((self.0.len() * 2).max(FREE));
         }
     }
 
@@ -126,6 +160,10 @@ mod tests {
                 let mut with = ranges.clone();
                 with.insert(from, from + 1);
                 assert!(ranges.len_with(from) >= with.len());
+                let (mut with, before) = (ranges.clone(), ranges.weight());
+                with.0.reserve_exact(ranges.0.capacity() - with.0.len());
+                with.insert(from, from + 1);
+                assert!(with.weight() <= before + ranges.growth_with(from));
             }
         }
     }

@@ -210,10 +210,11 @@ impl<A: Addr> Asking<A> {
                 self.ages.insert((peer.heard.max(since.next()), slot));
                 continue;
             }
-            if let Some(peer) = self.table.remove(slot)
-                && let Some(armed) = peer.armed
-            {
-                self.timers.remove(&(armed, slot));
+            if let Some(peer) = self.table.remove(slot) {
+                self.remembered = self.remembered.saturating_sub(peer.remembered);
+                if let Some(armed) = peer.armed {
+                    self.timers.remove(&(armed, slot));
+                }
             }
             self.stalled.remove(&slot);
             self.awake.remove(&slot);
@@ -231,13 +232,13 @@ impl<A: Addr> Asking<A> {
         self.counters.sessions += 1;
         self.lose_flying(slot);
         self.drop_records(slot, |_| true, false);
+        self.note(slot, |peer| (peer.done, peer.refused, peer.lowest) = Default::default());
         let generation = self.generation();
         let Some(peer) = self.table.get_mut(slot) else { return };
         (peer.local, peer.remote, peer.fresh) = (local, remote, false);
         peer.generation = generation;
         peer.receipts = super::receipts::Receipts::new();
         peer.limit = None;
-        (peer.done, peer.refused, peer.lowest) = Default::default();
         peer.cancels.clear();
         peer.short.clear();
         peer.long.clear();
@@ -248,8 +249,8 @@ impl<A: Addr> Asking<A> {
             ask.sending.restart();
             (ask.sending.queued, ask.arrived) = (false, false);
             if let Some((_, receiving)) = ask.answer.take() {
-                peer.receiving = peer.receiving.saturating_sub(receiving.len());
-                self.receiving = self.receiving.saturating_sub(receiving.len());
+                peer.receiving = peer.receiving.saturating_sub(receiving.weight());
+                self.receiving = self.receiving.saturating_sub(receiving.weight());
             }
             self.queue(slot, super::peer::Item::Request(id), false);
         }

@@ -14,8 +14,11 @@ pub const EXPIRY: Duration = Duration::from_secs(10);
 /// Messages of one source that are remembered after they were delivered.
 pub const REMEMBERED: usize = 32;
 
-/// What a message counts beyond its buffer.
-pub(super) const ENTRY: usize = 512;
+/// What a message counts beyond its buffer: its places in tables. It may be the only one of its source, and
+/// then has nodes of its own.
+pub(super) const fn entry<A>() -> usize {
+    832 + 16 * size_of::<A>()
+}
 
 /// Why a fragment was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,7 +177,7 @@ impl<A: Clone + Ord + Hash> Assembly<A> {
         }
     }
 
-    /// Bytes allocated, [`ENTRY`] a message included.
+    /// Bytes allocated, [`entry`] a message included.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
@@ -226,7 +229,7 @@ impl<A: Clone + Ord + Hash> Assembly<A> {
         if least > self.max {
             return Err(Rejected::TooLarge);
         }
-        let alone = self.capacity(header.total, data.len()).saturating_add(ENTRY);
+        let alone = self.capacity(header.total, data.len()).saturating_add(entry::<A>());
         if alone > self.limits.bytes_each.min(self.limits.bytes) {
             return Err(Rejected::NoRoom);
         }
@@ -241,7 +244,7 @@ impl<A: Clone + Ord + Hash> Assembly<A> {
     fn begin(&mut self, now: Instant, src: &A, dst: &A, header: Header) -> Result<u64, Rejected> {
         let Header { id, total, .. } = header;
         let seq = self.next;
-        self.make_room(src, ENTRY, seq)?;
+        self.make_room(src, entry::<A>(), seq)?;
         self.next += 1;
         let open = Open {
             buffer: BytesMut::new(),
@@ -257,7 +260,7 @@ impl<A: Clone + Ord + Hash> Assembly<A> {
         let expires = now + EXPIRY;
         let message = Partial { src, dst, id, total, expires, weight: 0, open: Some(open) };
         self.messages.insert(seq, message);
-        self.weigh(seq, ENTRY);
+        self.weigh(seq, entry::<A>());
         Ok(seq)
     }
 
@@ -275,6 +278,10 @@ impl<A: Clone + Ord + Hash> Assembly<A> {
         let is_last = header.part + 1 == header.total;
         if let (false, None) = (is_last, open.size) {
             self.learn_size(seq, data.len())?;
+        } else if open.size.is_none() {
+            let src = message.src.clone();
+            self.make_room(&src, data.len(), seq)?;
+            self.weigh(seq, entry::<A>() + data.len());
         }
         let max = self.max;
         let Some(message) = self.messages.get_mut(&seq) else { return Err(Rejected::NoRoom) };
@@ -289,9 +296,6 @@ impl<A: Clone + Ord + Hash> Assembly<A> {
         }
         open.note(header.part);
         if open.missing > 0 {
-            if open.size.is_none() {
-                self.weigh(seq, ENTRY + data.len());
-            }
             return Ok(None);
         }
         debug_assert!(open.buffer.len() <= max, "checked by every fragment");
@@ -315,7 +319,7 @@ impl<A: Clone + Ord + Hash> Assembly<A> {
         }
         let capacity = self.capacity(message.total, size);
         let (src, weight) = (message.src.clone(), message.weight);
-        let new = capacity.saturating_add(ENTRY);
+        let new = capacity.saturating_add(entry::<A>());
         self.make_room(&src, new.saturating_sub(weight), seq)?;
         self.weigh(seq, new);
         let Some(message) = self.messages.get_mut(&seq) else { return Err(Rejected::NoRoom) };
@@ -369,7 +373,7 @@ impl<A: Clone + Ord + Hash> Assembly<A> {
 
     /// A message was delivered: it is remembered, so that late duplicates do not begin it again.
     fn finish(&mut self, seq: u64) {
-        self.weigh(seq, ENTRY);
+        self.weigh(seq, entry::<A>());
         let Some(message) = self.messages.get(&seq) else { return };
         let Some(source) = self.sources.get_mut(&message.src) else { return };
         source.open.remove(&seq);

@@ -1,6 +1,6 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test names what it looks for")]
 
-use super::assembly::ENTRY;
+use super::assembly::entry;
 use super::*;
 use crate::addr::MemoryAddr;
 use crate::identity::PublicKey;
@@ -443,10 +443,10 @@ fn a_flood_of_first_fragments_from_many_sources_holds_no_more_than_the_budgets_i
 fn a_last_fragment_that_comes_first_counts_what_it_holds() {
     let mut node = node();
     receive(&mut node, NOW, PEER, fragment(7, 1, 2, &[2; 1_000]));
-    assert_eq!(figure(&node, "reassembly_bytes"), (ENTRY + 1_000) as u64);
+    assert_eq!(figure(&node, "reassembly_bytes"), (entry::<MemoryAddr>() + 1_000) as u64);
     let whole = receive(&mut node, NOW, PEER, fragment(7, 0, 2, &[1; 1_500]));
     assert_eq!(whole, [[vec![1; 1_500], vec![2; 1_000]].concat()]);
-    assert_eq!(figure(&node, "reassembly_bytes"), ENTRY as u64, "it is remembered");
+    assert_eq!(figure(&node, "reassembly_bytes"), entry::<MemoryAddr>() as u64, "it is remembered");
 }
 
 #[test]

@@ -104,11 +104,15 @@ impl<C: Channel, A: Addr> Mux<C, A> {
 
     fn on_asked(&mut self, now: Instant, token: Token, mut message: Message<A>, deadline: Instant) {
         let src = message.src.clone();
-        let slot = self.channel_of(&mut message);
-        let Some(slot) = slot.filter(|_| self.requests.len() < self.limits.channel_requests) else {
-            self.counters.busy += u64::from(slot.is_some());
+        let Some(slot) = self.channel_of(&mut message) else {
             return self.refuse_request(token, src);
         };
+        let room = self.requests.len() < self.limits.channel_requests
+            && self.port(slot).is_some_and(|port| port.up.has_room(message.payload.len()));
+        if !room {
+            self.counters.busy += 1;
+            return self.refuse_request(token, src);
+        }
         self.counters.requests += 1;
         self.forget_request(token);
         let (label, expires) = (self.label(slot), deadline.max(now.next()));
