@@ -2,11 +2,13 @@
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test names what it looks for")]
 
+mod doubled;
 mod faults;
 mod leaky;
 mod planted;
 mod realm;
 mod stacks;
+mod text;
 mod udp;
 
 use faults::Plant;
@@ -44,6 +46,11 @@ macro_rules! stacks {
             asks_on_two_channels: datagrams.secured().fragmented(9_000).fanned().filtered().looped();
             mux_over_mux: datagrams.muxed().muxed().asking().mapped();
             fragments_of_channels: datagrams.muxed().fragmented(30_000).asking();
+            multi: datagrams.doubled();
+            multi_of_asks: datagrams.asking().doubled();
+            multi_of_secure: datagrams.secured().asking().doubled();
+            whole_on_multi:
+                datagrams.doubled().secured().fragmented(64 * 1_024).asking().muxed();
             secure_twice: datagrams.secured().secured().asking();
         }
     };
@@ -87,7 +94,7 @@ stacks!(in_memory);
 type Play = fn() -> Report;
 
 /// Plays it on all of them side by side: most of the time they wait.
-fn all_pass(plays: impl IntoIterator<Item = (&'static str, Play)>) {
+fn all_pass<P: FnOnce() -> Report + Send>(plays: impl IntoIterator<Item = (&'static str, P)>) {
     std::thread::scope(|scope| {
         let spawn = |(name, play)| (name, scope.spawn(play));
         let threads: Vec<_> = plays.into_iter().map(spawn).collect();
@@ -96,6 +103,13 @@ fn all_pass(plays: impl IntoIterator<Item = (&'static str, Play)>) {
             assert!(report.failed().is_empty(), "{name}: {report}");
         }
     });
+}
+
+#[test]
+fn stacks_from_text_pass_in_memory() {
+    let play = |layers, seed| (layers, move || text::in_memory(layers).play(seed));
+    let seeds = |layers| SEEDS.map(|seed| play(layers, seed));
+    all_pass(text::STACKS.into_iter().flat_map(seeds));
 }
 
 #[test]
