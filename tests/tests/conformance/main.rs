@@ -4,6 +4,7 @@
 
 mod doubled;
 mod faults;
+mod hosts;
 mod leaky;
 mod planted;
 mod realm;
@@ -12,6 +13,7 @@ mod text;
 mod udp;
 
 use faults::Plant;
+use hosts::{Smol, Tokio};
 use planted::Planted;
 use stacks::datagrams;
 use std::collections::BTreeSet;
@@ -82,8 +84,8 @@ macro_rules! on_sockets {
     ($($name:ident: datagrams $(. $layer:ident($($arg:expr)?))*;)*) => {
         [$((
             stringify!($name),
-            || udp::play(&udp::datagrams()$(.$layer($($arg)?))*, SEED),
-            || udp::play(&udp::datagrams().boxed()$(.$layer($($arg)?).boxed())*, SEED),
+            || udp::play::<Tokio, _, _>(&udp::datagrams()$(.$layer($($arg)?))*, SEED),
+            || udp::play::<Tokio, _, _>(&udp::datagrams().boxed()$(.$layer($($arg)?).boxed())*, SEED),
         )),*]
     };
 }
@@ -132,6 +134,32 @@ fn every_stack_passes_on_sockets() {
 fn every_stack_passes_on_sockets_in_boxes() {
     let stacks: [(&str, Play, Play); _] = stacks!(on_sockets);
     all_pass(stacks.map(|(name, _, play)| (name, play)));
+}
+
+#[test]
+fn stacks_from_text_pass_on_sockets() {
+    let play = |layers| (layers, move || udp::play_text::<Tokio>(layers, SEED));
+    all_pass(text::STACKS.map(play));
+}
+
+#[test]
+fn stacks_pass_on_sockets_of_smol() {
+    let stacks: [(&str, Play); _] = [
+        ("bare", || udp::play::<Smol, _, _>(&udp::datagrams(), SEED)),
+        ("p2pke", || udp::play::<Smol, _, _>(&udp::datagrams().secured(), SEED)),
+        ("multi", || udp::play::<Smol, _, _>(&udp::datagrams().asking().doubled(), SEED)),
+        ("whole", || {
+            let stack = udp::datagrams().secured().fragmented(64 * 1_024).asking().muxed();
+            udp::play::<Smol, _, _>(&stack, SEED)
+        }),
+    ];
+    all_pass(stacks);
+}
+
+#[test]
+fn stacks_from_text_pass_on_sockets_of_smol() {
+    let play = |layers| (layers, move || udp::play_text::<Smol>(layers, SEED));
+    all_pass(text::STACKS.map(play));
 }
 
 /// Plays the suite on the recipe's swarm with a fault on it, which only one case is to find.

@@ -33,9 +33,7 @@ pub(crate) fn description(bottom: &str, layers: &str) -> Description {
 /// A stack in memory.
 pub(crate) fn in_memory(layers: &str) -> Recipe<MemoryAddr, AnyAddr, Boxed<MemoryAddr, AnyAddr>> {
     let description = description("memory://0", layers);
-    let mut promises = Promises::datagrams(MTU);
-    promises.oneself = Oneself::Delivered;
-    let promises = promised(promises, &description);
+    let promises = promised(datagrams(), &description);
     let nobody = address(&description, &NOBODY.to_string());
     let make = move |node, seed: &tellask::Seed| {
         let (limits, seed, key) = (limits(), seed.clone(), Some(key(node)));
@@ -43,6 +41,13 @@ pub(crate) fn in_memory(layers: &str) -> Recipe<MemoryAddr, AnyAddr, Boxed<Memor
         description.build(memory_port(&parts.limits), &parts).expect("a stack that can be made")
     };
     Recipe::new(make, nobody, Some(Rc::new(disguised)), promises)
+}
+
+/// What its bottom promises.
+pub(crate) fn datagrams() -> Promises {
+    let mut promises = Promises::datagrams(MTU);
+    promises.oneself = Oneself::Delivered;
+    promises
 }
 
 /// What these layers promise, on a bottom that promises `promises`.
