@@ -12,6 +12,7 @@ mod stacks;
 mod text;
 mod udp;
 
+use core::fmt::Display;
 use faults::Plant;
 use hosts::{Smol, Tokio};
 use planted::Planted;
@@ -95,8 +96,10 @@ stacks!(in_memory);
 /// How to play the suite on a stack.
 type Play = fn() -> Report;
 
+type BoxedPlay = Box<dyn FnOnce() -> Report + Send>;
+
 /// Plays it on all of them side by side: most of the time they wait.
-fn all_pass<P: FnOnce() -> Report + Send>(plays: impl IntoIterator<Item = (&'static str, P)>) {
+fn all_pass<N: Display + Send>(plays: impl IntoIterator<Item = (N, BoxedPlay)>) {
     std::thread::scope(|scope| {
         let spawn = |(name, play)| (name, scope.spawn(play));
         let threads: Vec<_> = plays.into_iter().map(spawn).collect();
@@ -109,42 +112,46 @@ fn all_pass<P: FnOnce() -> Report + Send>(plays: impl IntoIterator<Item = (&'sta
 
 #[test]
 fn stacks_from_text_pass_in_memory() {
-    let play = |layers, seed| (layers, move || text::in_memory(layers).play(seed));
-    let seeds = |layers| SEEDS.map(|seed| play(layers, seed));
-    all_pass(text::STACKS.into_iter().flat_map(seeds));
+    for (layers, seed) in
+        text::STACKS.into_iter().flat_map(|layers| SEEDS.map(|seed| (layers, seed)))
+    {
+        let report = text::in_memory(layers).play(seed);
+        assert!(report.failed().is_empty(), "{layers}: {report}");
+    }
 }
 
 #[test]
 fn the_nodes_of_a_realm_pass() {
-    all_pass([
-        ("bare", (|| realm::play(&realm::datagrams(), SEED)) as Play),
+    let plays: [(&str, Play); _] = [
+        ("bare", || realm::play(&realm::datagrams(), SEED)),
         ("fragment", || realm::play(&realm::datagrams().fragmented(64 * 1_024), SEED)),
         ("ask", || realm::play(&realm::datagrams().asking(), SEED)),
         ("mux", || realm::play(&realm::datagrams().asking().muxed().looped(), SEED)),
-    ]);
+    ];
+    all_pass(plays.map(|(name, play)| (name, Box::new(play) as _)));
 }
+
+// All stacks of a runtime are one test: they wait side by side, where tests wait for one another.
 
 #[test]
 fn every_stack_passes_on_sockets() {
     let stacks: [(&str, Play, Play); _] = stacks!(on_sockets);
-    all_pass(stacks.map(|(name, play, _)| (name, play)));
-}
-
-#[test]
-fn every_stack_passes_on_sockets_in_boxes() {
-    let stacks: [(&str, Play, Play); _] = stacks!(on_sockets);
-    all_pass(stacks.map(|(name, _, play)| (name, play)));
-}
-
-#[test]
-fn stacks_from_text_pass_on_sockets() {
-    let play = |layers| (layers, move || udp::play_text::<Tokio>(layers, SEED));
-    all_pass(text::STACKS.map(play));
+    let mut plays = Vec::new();
+    for (name, play, boxed) in stacks {
+        plays.push((name.to_owned(), play));
+        plays.push((format!("{name} in boxes"), boxed));
+    }
+    let texts = text::STACKS.map(|layers| {
+        let play: BoxedPlay = Box::new(move || udp::play_text::<Tokio>(layers, SEED));
+        (layers.to_owned(), play)
+    });
+    let plays = plays.into_iter().map(|(name, play)| (name, Box::new(play) as _));
+    all_pass(plays.chain(texts));
 }
 
 #[test]
 fn stacks_pass_on_sockets_of_smol() {
-    let stacks: [(&str, Play); _] = [
+    let built: [(&str, Play); _] = [
         ("bare", || udp::play::<Smol, _, _>(&udp::datagrams(), SEED)),
         ("p2pke", || udp::play::<Smol, _, _>(&udp::datagrams().secured(), SEED)),
         ("multi", || udp::play::<Smol, _, _>(&udp::datagrams().asking().doubled(), SEED)),
@@ -153,13 +160,12 @@ fn stacks_pass_on_sockets_of_smol() {
             udp::play::<Smol, _, _>(&stack, SEED)
         }),
     ];
-    all_pass(stacks);
-}
-
-#[test]
-fn stacks_from_text_pass_on_sockets_of_smol() {
-    let play = |layers| (layers, move || udp::play_text::<Smol>(layers, SEED));
-    all_pass(text::STACKS.map(play));
+    let texts = text::STACKS.map(|layers| {
+        let play: BoxedPlay = Box::new(move || udp::play_text::<Smol>(layers, SEED));
+        (layers, play)
+    });
+    let built = built.map(|(name, play)| (name, Box::new(play) as _));
+    all_pass(built.into_iter().chain(texts));
 }
 
 /// Plays the suite on the recipe's swarm with a fault on it, which only one case is to find.
