@@ -12,7 +12,7 @@
 //! | closed | its addresses and limits count no more; the last member's closes the whole |
 //!
 //! Timers: none. Bounds: what the application has not taken, in an [`Up`]; one message for each
-//! destination of a full member, [`Limits::send`] bytes in all. It refuses what is sent to a member that
+//! destination of a full member, up to the mark [`Limits::send`] and one more in all. It refuses what is sent to a member that
 //! it has not heard of (a member is known from its first link on) or that has closed.
 
 use crate::addr::{Addr, At};
@@ -149,7 +149,8 @@ impl<K: Addr, A: Addr> Join<K, A> {
             self.down.push_back((key, command));
             return;
         }
-        if self.held_bytes.saturating_add(weight(&command)) > self.held_max {
+        // As in an outbox: up to the mark and one message, or one as large as the mark never went.
+        if self.held_bytes >= self.held_max {
             return self.refuse(&key, command, Undeliverable::Full);
         }
         self.hold(&key, command);

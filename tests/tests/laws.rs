@@ -455,7 +455,10 @@ impl Subject for Joined {
     }
 
     fn bounds(&self) -> Vec<(String, u64)> {
-        vec![("join.held_bytes".into(), 4_000), ("join.receive_bytes".into(), receive_bytes())]
+        vec![
+            ("join.held_bytes".into(), 4_000 + 700 + 128),
+            ("join.receive_bytes".into(), receive_bytes()),
+        ]
     }
 }
 

@@ -371,8 +371,8 @@ impl Subject for Transports {
     }
 
     fn bounds(&self) -> Vec<(String, u64)> {
-        // Of each transport one close may be held beyond.
-        let mut bounds = vec![("multi.held_bytes".into(), 4_000 + 2 * 128)];
+        // The mark and one message; of each transport one close may be held beyond.
+        let mut bounds = vec![("multi.held_bytes".into(), 4_000 + 1_500 + 128 + 2 * 128)];
         for what in ["asks", "requests_waiting", "identifying"] {
             bounds.push((format!("multi.{what}"), 3));
         }

@@ -107,10 +107,8 @@ impl<L: Swarm> Multi<L> {
         let held = slot.and_then(|slot| self.member(slot)).is_some_and(|member| member.full);
         let most = self.limits.transport_requests;
         let full = match command {
-            Command::Tell { payload, .. } => held && !self.can_hold(payload.len()),
-            Command::Ask { payload, .. } => {
-                self.asks.len() >= most || held && !self.can_hold(payload.len())
-            }
+            Command::Tell { .. } => held && !self.can_hold(),
+            Command::Ask { .. } => self.asks.len() >= most || held && !self.can_hold(),
             Command::Identify { .. } => self.identifying >= most,
             Command::Answer { .. }
             | Command::Cancel { .. }
@@ -121,9 +119,9 @@ impl<L: Swarm> Multi<L> {
         full.then_some(Undeliverable::Full)
     }
 
-    fn can_hold(&self, len: usize) -> bool {
-        let bytes = self.held_bytes.saturating_add(len).saturating_add(crate::outbox::OVERHEAD);
-        bytes <= self.limits.send
+    /// As in an outbox: up to the mark and one message, or one as large as the mark never went.
+    const fn can_hold(&self) -> bool {
+        self.held_bytes < self.limits.send
     }
 
     fn on_cancel(&mut self, now: Instant, slot: u8, id: AskId, command: Command<L::Addr>) {

@@ -33,7 +33,8 @@
 //!    come after those that do; among equals the first of the list.
 //!
 //! Timers: those of the transports, and when a request's asker has given up, after which its answer goes nowhere.
-//! Bounds, in [`Limits`]: transports; what nobody has taken, for each; what is held for full ones, in all; requests
+//! Bounds, in [`Limits`]: transports; what nobody has taken, for each; what is held for full ones, up to a mark and
+//! one message more in all; requests
 //! either way and identifications. It refuses what goes to a scheme that no transport has, as
 //! [`Undeliverable::Unreachable`]; [`Multi::parse`] says beforehand which schemes there are.
 

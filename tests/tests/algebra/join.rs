@@ -96,6 +96,25 @@ fn a_member_that_is_full_again_halfway_through_what_was_held_loses_none_of_it() 
 }
 
 #[test]
+fn a_message_larger_than_all_that_may_be_held_is_held_where_nothing_else_is() {
+    let mut limits = Limits::default();
+    limits.send = 1_000;
+    let mut join = Join::new(&limits);
+    let link = Link { local: vec![MemoryAddr(1)], unit: 1_200, tell_max: 1_200, ask_max: 0 };
+    join.handle_input(at(1), (1, Event::Link(link)));
+    join.handle_input(at(1), (1, Event::Full { scope: Scope::All }));
+    assert_eq!(join.tell(at(2), peer(1, 5), vec![5; 1_200].into()), Ok(()));
+    join.handle_command(at(2), held(peer(1, 6)));
+    let events: Vec<_> = core::iter::from_fn(|| join.poll_event()).collect();
+    let (dst, reason) = (peer(1, 6), Undeliverable::Full);
+    assert!(events.contains(&Event::Undelivered { dst, reason }), "it is bounded: {events:?}");
+    join.handle_input(at(3), (1, Event::Ready { scope: Scope::All }));
+    let all: Vec<_> = core::iter::from_fn(|| join.poll_transmit()).collect();
+    let (dst, payload) = (MemoryAddr(5), vec![5; 1_200].into());
+    assert_eq!(all, [(1, Command::Tell { dst, payload })]);
+}
+
+#[test]
 fn a_burst_through_a_full_member_arrives_whole_however_small_its_queue_is() {
     let mut wide = Limits::default();
     wide.send = 10 * MARK;

@@ -2,14 +2,19 @@
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test names what it looks for")]
 
+mod doubled;
 mod faults;
+mod hosts;
 mod leaky;
 mod planted;
 mod realm;
 mod stacks;
+mod text;
 mod udp;
 
+use core::fmt::Display;
 use faults::Plant;
+use hosts::{Smol, Tokio};
 use planted::Planted;
 use stacks::datagrams;
 use std::collections::BTreeSet;
@@ -44,6 +49,11 @@ macro_rules! stacks {
             asks_on_two_channels: datagrams.secured().fragmented(9_000).fanned().filtered().looped();
             mux_over_mux: datagrams.muxed().muxed().asking().mapped();
             fragments_of_channels: datagrams.muxed().fragmented(30_000).asking();
+            multi: datagrams.doubled();
+            multi_of_asks: datagrams.asking().doubled();
+            multi_of_secure: datagrams.secured().asking().doubled();
+            whole_on_multi:
+                datagrams.doubled().secured().fragmented(64 * 1_024).asking().muxed();
             secure_twice: datagrams.secured().secured().asking();
         }
     };
@@ -75,8 +85,8 @@ macro_rules! on_sockets {
     ($($name:ident: datagrams $(. $layer:ident($($arg:expr)?))*;)*) => {
         [$((
             stringify!($name),
-            || udp::play(&udp::datagrams()$(.$layer($($arg)?))*, SEED),
-            || udp::play(&udp::datagrams().boxed()$(.$layer($($arg)?).boxed())*, SEED),
+            || udp::play::<Tokio, _, _>(&udp::datagrams()$(.$layer($($arg)?))*, SEED),
+            || udp::play::<Tokio, _, _>(&udp::datagrams().boxed()$(.$layer($($arg)?).boxed())*, SEED),
         )),*]
     };
 }
@@ -86,8 +96,10 @@ stacks!(in_memory);
 /// How to play the suite on a stack.
 type Play = fn() -> Report;
 
+type BoxedPlay = Box<dyn FnOnce() -> Report + Send>;
+
 /// Plays it on all of them side by side: most of the time they wait.
-fn all_pass(plays: impl IntoIterator<Item = (&'static str, Play)>) {
+fn all_pass<N: Display + Send>(plays: impl IntoIterator<Item = (N, BoxedPlay)>) {
     std::thread::scope(|scope| {
         let spawn = |(name, play)| (name, scope.spawn(play));
         let threads: Vec<_> = plays.into_iter().map(spawn).collect();
@@ -99,25 +111,61 @@ fn all_pass(plays: impl IntoIterator<Item = (&'static str, Play)>) {
 }
 
 #[test]
+fn stacks_from_text_pass_in_memory() {
+    for (layers, seed) in
+        text::STACKS.into_iter().flat_map(|layers| SEEDS.map(|seed| (layers, seed)))
+    {
+        let report = text::in_memory(layers).play(seed);
+        assert!(report.failed().is_empty(), "{layers}: {report}");
+    }
+}
+
+#[test]
 fn the_nodes_of_a_realm_pass() {
-    all_pass([
-        ("bare", (|| realm::play(&realm::datagrams(), SEED)) as Play),
+    let plays: [(&str, Play); _] = [
+        ("bare", || realm::play(&realm::datagrams(), SEED)),
         ("fragment", || realm::play(&realm::datagrams().fragmented(64 * 1_024), SEED)),
         ("ask", || realm::play(&realm::datagrams().asking(), SEED)),
         ("mux", || realm::play(&realm::datagrams().asking().muxed().looped(), SEED)),
-    ]);
+    ];
+    all_pass(plays.map(|(name, play)| (name, Box::new(play) as _)));
 }
+
+// All stacks of a runtime are one test: they wait side by side, where tests wait for one another.
 
 #[test]
 fn every_stack_passes_on_sockets() {
     let stacks: [(&str, Play, Play); _] = stacks!(on_sockets);
-    all_pass(stacks.map(|(name, play, _)| (name, play)));
+    let mut plays = Vec::new();
+    for (name, play, boxed) in stacks {
+        plays.push((name.to_owned(), play));
+        plays.push((format!("{name} in boxes"), boxed));
+    }
+    let texts = text::STACKS.map(|layers| {
+        let play: BoxedPlay = Box::new(move || udp::play_text::<Tokio>(layers, SEED));
+        (layers.to_owned(), play)
+    });
+    let plays = plays.into_iter().map(|(name, play)| (name, Box::new(play) as _));
+    all_pass(plays.chain(texts));
 }
 
 #[test]
-fn every_stack_passes_on_sockets_in_boxes() {
-    let stacks: [(&str, Play, Play); _] = stacks!(on_sockets);
-    all_pass(stacks.map(|(name, _, play)| (name, play)));
+fn stacks_pass_on_sockets_of_smol() {
+    let built: [(&str, Play); _] = [
+        ("bare", || udp::play::<Smol, _, _>(&udp::datagrams(), SEED)),
+        ("p2pke", || udp::play::<Smol, _, _>(&udp::datagrams().secured(), SEED)),
+        ("multi", || udp::play::<Smol, _, _>(&udp::datagrams().asking().doubled(), SEED)),
+        ("whole", || {
+            let stack = udp::datagrams().secured().fragmented(64 * 1_024).asking().muxed();
+            udp::play::<Smol, _, _>(&stack, SEED)
+        }),
+    ];
+    let texts = text::STACKS.map(|layers| {
+        let play: BoxedPlay = Box::new(move || udp::play_text::<Smol>(layers, SEED));
+        (layers, play)
+    });
+    let built = built.map(|(name, play)| (name, Box::new(play) as _));
+    all_pass(built.into_iter().chain(texts));
 }
 
 /// Plays the suite on the recipe's swarm with a fault on it, which only one case is to find.

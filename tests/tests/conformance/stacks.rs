@@ -1,5 +1,6 @@
 //! The swarms that the suite is played on: layers by layers, on datagrams in memory.
 
+use super::doubled::{Doubled, SCHEMES, scheme};
 use super::leaky::Leaky;
 use core::marker::PhantomData;
 use std::rc::Rc;
@@ -7,6 +8,7 @@ use tellask::addr::Source;
 use tellask::ask::Asking;
 use tellask::filter::Keyed;
 use tellask::identity::SecretKey;
+use tellask::multi::MultiAddr;
 use tellask::mux::Name;
 use tellask::p2pke::P2pke;
 use tellask::p2pke::channel::Timing;
@@ -18,7 +20,7 @@ use tellask::{
 };
 use tellask_sim::conformance::{NOBODY, Oneself, Promises, Report, World, run};
 
-type Boxed<S, A> = BoxSwarm<DatagramInput<S>, Datagram<S>, A>;
+pub(crate) type Boxed<S, A> = BoxSwarm<DatagramInput<S>, Datagram<S>, A>;
 type Mapped<A> = Map<A, At<u64, A>, fn(&A) -> Option<At<u64, A>>, fn(&At<u64, A>) -> Option<A>>;
 type Muxed<A, L> = Stack<Stack<L, Mux<Name, A>>, Join<Name, A>>;
 type Fanned<A, L> = Stack<Stack<Stack<L, Mux<u16, A>>, Par<u16, Asking<A>>>, Join<u16, A>>;
@@ -28,7 +30,7 @@ pub(crate) const MTU: usize = 1_400;
 /// The largest request and reply.
 pub(crate) const ASK_MAX: usize = 64 * 1_024;
 /// More than any header of a layer.
-const HEADER: usize = 48;
+pub(crate) const HEADER: usize = 48;
 
 pub(crate) fn limits() -> Limits {
     let mut limits = Limits::default();
@@ -42,7 +44,7 @@ pub(crate) fn key(node: usize) -> SecretKey {
 }
 
 /// A node that is nowhere.
-const SOMEBODY: usize = 99;
+pub(crate) const SOMEBODY: usize = 99;
 
 /// What a node would be called at the place of the first and with the key of the second.
 pub(crate) type Disguise<A> = Rc<dyn Fn(&A, &A) -> A>;
@@ -76,6 +78,19 @@ pub(crate) fn datagrams_of<S: Addr + 'static>(
     let make = Rc::new(|_, _: &Seed| DatagramPort::new(&limits()));
     let below = PhantomData;
     Recipe { make, nobody, disguise: None, promises, timing, layers: 0, below }
+}
+
+impl<S, A, L> Recipe<S, A, L> {
+    /// Nodes of stacks that are made as a whole.
+    pub(crate) fn new(
+        make: impl Fn(usize, &Seed) -> L + 'static,
+        nobody: A,
+        disguise: Option<Disguise<A>>,
+        promises: Promises,
+    ) -> Self {
+        let (make, timing, below) = (Rc::new(make), Timing::DEFAULT, PhantomData);
+        Self { make, nobody, disguise, promises, timing, layers: 0, below }
+    }
 }
 
 impl<S, A, L> Recipe<S, A, L>
@@ -192,6 +207,25 @@ where
         let mut recipe = self.on(fan, |addr| At { key: 1, addr }, |at| &at.addr);
         recipe.promises.mtu -= 2 * HEADER;
         recipe.promises = recipe.promises.asking(ASK_MAX);
+        recipe
+    }
+
+    /// The same twice, as the transports of a multi: both count their tokens from the same number.
+    pub(crate) fn doubled(self) -> Recipe<S, MultiAddr<A>, Doubled<S, L>> {
+        let Self { make, nobody, disguise, promises, timing, layers, below } = self;
+        let make = move |node, seed: &Seed| {
+            Doubled::new(SCHEMES.map(|name| make(node, &seed.child(name))), &limits())
+        };
+        let at = |addr| MultiAddr { key: scheme(SCHEMES[0]), addr };
+        let nobody = at(nobody);
+        let disguise = disguise.map(|disguise| -> Disguise<MultiAddr<A>> {
+            Rc::new(move |at_place: &MultiAddr<A>, key_of: &MultiAddr<A>| {
+                at(disguise(&at_place.addr, &key_of.addr))
+            })
+        });
+        let make = Rc::new(make);
+        let mut recipe = Recipe { make, nobody, disguise, promises, timing, layers, below };
+        recipe.promises.mtu -= HEADER;
         recipe
     }
 

@@ -1,49 +1,61 @@
 //! Nodes on real sockets of the loopback interface, as an application holds them.
 
-use super::stacks::{Disguise, Recipe, key};
+use super::hosts::Host;
+use super::stacks::{Disguise, Recipe, key, limits};
+use super::text;
+use async_executor::{Executor, Task};
+use core::future::pending;
 use core::net::{Ipv4Addr, SocketAddr};
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time;
-use tellask::driver::Notice;
+use tellask::driver::{Handle, Notice, Request};
 use tellask::identity::PublicKey;
 use tellask::p2pke::channel::Timing;
-use tellask::swarm::{AskError, AskId, Link, Refusal, TellError, Token};
+use tellask::swarm::{AskError, AskId, BoxSwarm, Link, Refusal, TellError, Token};
 use tellask::{
     Addr, BytesMut, Command, Datagram, DatagramInput, DatagramPort, Event, Instant, Layer, Message,
-    Payload, Swarm, UdpAddr,
+    Payload, Seed, Swarm, UdpAddr,
 };
-use tellask_sim::conformance::{Fabric, Report, run};
-use tellask_tokio::{Node, Request, UdpStack, udp};
-use tokio::runtime::{Builder, Runtime};
-use tokio::sync::Notify;
-use tokio::task::{AbortHandle, JoinHandle};
+use tellask_sim::conformance::{Fabric, Promises, Report, run};
+use tokio::sync::{Notify, oneshot};
 
 /// How often it is looked whether a request is still wanted: a handle does not say when that changes.
 const SLICE: Duration = Duration::from_millis(10);
 /// Nothing takes as long.
 const LONG: Duration = Duration::from_secs(60);
 
+/// A stack on a socket.
+pub(crate) type UdpStack<A> = BoxSwarm<DatagramInput<UdpAddr>, Datagram<UdpAddr>, A>;
+
+/// The port of "discard", which nobody listens on.
+const NOBODY: UdpAddr = UdpAddr(SocketAddr::new(core::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9));
+
 /// Bare datagrams on sockets.
 pub(crate) fn datagrams() -> Recipe<UdpAddr, UdpAddr, DatagramPort<UdpAddr>> {
-    // The port of "discard", which nobody listens on.
-    let nobody = UdpAddr(SocketAddr::from((Ipv4Addr::LOCALHOST, 9)));
     let mut timing = Timing::DEFAULT;
     timing.handshake_timeout = Duration::from_secs(2);
     timing.silence = Duration::from_secs(2);
-    let mut recipe = super::stacks::datagrams_of(nobody, timing);
-    recipe.promises.mtu = 1_200;
-    recipe.promises.loses = true;
-    recipe.promises.patience = Duration::from_secs(20);
-    recipe.promises.quiet = Duration::from_millis(100);
+    let mut recipe = super::stacks::datagrams_of(NOBODY, timing);
+    recipe.promises = on_sockets(recipe.promises);
     recipe
 }
 
+/// What sockets change in what datagrams promise.
+fn on_sockets(mut promises: Promises) -> Promises {
+    promises.mtu = 1_200;
+    promises.loses = true;
+    promises.patience = Duration::from_secs(20);
+    promises.quiet = Duration::from_millis(100);
+    promises
+}
+
 /// Plays the suite on sockets.
-pub(crate) fn play<A, L>(recipe: &Recipe<UdpAddr, A, L>, seed: u64) -> Report
+pub(crate) fn play<H: Host, A, L>(recipe: &Recipe<UdpAddr, A, L>, seed: u64) -> Report
 where
     A: Addr + Send + Sync + Unpin + 'static,
     L: Swarm<Addr = A>
@@ -51,10 +63,28 @@ where
         + Send
         + 'static,
 {
-    let stack = |node, seed| -> UdpStack<A> { Box::new(recipe.stack(node, seed)) };
     let seen = Seen { nobody: recipe.nobody.clone(), disguise: recipe.disguise() };
     run(seed, &recipe.promises, |nodes, seed| {
-        Sockets::new((0..nodes).map(|node| stack(node, seed)), seen.clone())
+        let bind = |host: &H, node| host.bind(Box::new(recipe.stack(node, seed)));
+        Sockets::new(nodes, bind, seen.clone())
+    })
+}
+
+/// Plays the suite on a stack that a runtime makes from text, as a program's user writes it.
+pub(crate) fn play_text<H: Host>(layers: &str, seed: u64) -> Report {
+    let description = text::description("udp://127.0.0.1:0", layers);
+    let promises = on_sockets(text::datagrams());
+    let mut promises = text::promised(promises, &description);
+    // A text has no word for a shorter time-out of handshakes, so this is played in memory only.
+    promises.reports_nobody = None;
+    let nobody = text::address(&description, &NOBODY.to_string());
+    let seen = Seen { nobody, disguise: Some(Rc::new(text::disguised)) };
+    run(seed, &promises, |nodes, seed| {
+        let open = |host: &H, node| {
+            let seed = Seed::from_u64(seed).child(&format!("node {node}"));
+            host.open(&description, key(node), seed, limits())
+        };
+        Sockets::new(nodes, open, seen.clone())
     })
 }
 
@@ -66,37 +96,41 @@ struct Seen<A> {
 }
 
 /// Nodes of one runtime, which runs while time passes.
-struct Sockets<A: Addr> {
-    runtime: Runtime,
+struct Sockets<H: Host, A: Addr> {
+    host: H,
+    // What the nodes' application does.
+    executor: Executor<'static>,
     seen: Seen<A>,
     epoch: time::Instant,
-    nodes: Vec<Side<A>>,
+    nodes: Vec<Side<H, A>>,
     wake: Arc<Notify>,
 }
 
+type Node<H, A> = Handle<UdpStack<A>, <H as Host>::Clock>;
+
 /// What the suite sees of one node.
-struct Side<A: Addr> {
-    node: Option<Node<A>>,
-    heard: Arc<Mutex<Heard<A>>>,
-    streams: Vec<JoinHandle<()>>,
-    asks: BTreeMap<AskId, AbortHandle>,
+struct Side<H: Host, A: Addr> {
+    node: Option<Node<H, A>>,
+    heard: Arc<Mutex<Heard<H, A>>>,
+    streams: Vec<Task<()>>,
+    asks: BTreeMap<AskId, Task<()>>,
 }
 
-struct Heard<A: Addr> {
+struct Heard<H: Host, A: Addr> {
     events: VecDeque<Event<A>>,
-    requests: BTreeMap<Token, Request<A>>,
+    requests: BTreeMap<Token, Request<UdpStack<A>, H::Clock>>,
     tokens: u64,
 }
 
 type Outcome = Pin<Box<dyn Future<Output = Result<tellask::Bytes, AskError>> + Send>>;
 
-impl<A: Addr + Send + Sync + Unpin + 'static> Side<A> {
-    fn new(node: Node<A>, wake: &Arc<Notify>) -> Self {
+impl<H: Host, A: Addr + Send + Sync + Unpin + 'static> Side<H, A> {
+    fn new(node: Node<H, A>, executor: &Executor<'static>, wake: &Arc<Notify>) -> Self {
         let heard = Heard { events: VecDeque::new(), requests: BTreeMap::new(), tokens: 0 };
         let heard = Arc::new(Mutex::new(heard));
         let say = Self::say(&heard, wake);
         let (receiver, server, mut notices) = (node.clone(), node.clone(), node.events());
-        let messages = tokio::spawn({
+        let messages = executor.spawn({
             let say = say.clone();
             async move {
                 while let Some(message) = receiver.receive().await {
@@ -106,7 +140,7 @@ impl<A: Addr + Send + Sync + Unpin + 'static> Side<A> {
                 }
             }
         });
-        let requests = tokio::spawn({
+        let requests = executor.spawn({
             let (say, heard) = (say.clone(), Arc::clone(&heard));
             async move {
                 while let Some(request) = server.next_ask().await {
@@ -123,7 +157,7 @@ impl<A: Addr + Send + Sync + Unpin + 'static> Side<A> {
                 }
             }
         });
-        let notices = tokio::spawn(async move {
+        let notices = executor.spawn(async move {
             while let Some(notice) = notices.next().await {
                 match notice {
                     Notice::PeerUp { addr, key } => say(Event::PeerUp { addr, key }),
@@ -139,9 +173,9 @@ impl<A: Addr + Send + Sync + Unpin + 'static> Side<A> {
 
     /// Puts an event where the suite finds it.
     fn say(
-        heard: &Arc<Mutex<Heard<A>>>,
+        heard: &Arc<Mutex<Heard<H, A>>>,
         wake: &Arc<Notify>,
-    ) -> impl Fn(Event<A>) + Clone + Send + Sync + use<A> {
+    ) -> impl Fn(Event<A>) + Clone + Send + Sync + use<H, A> {
         let (heard, wake) = (Arc::clone(heard), Arc::clone(wake));
         move |event| {
             lock(&heard).events.push_back(event);
@@ -160,20 +194,21 @@ impl<A: Addr + Send + Sync + Unpin + 'static> Side<A> {
     }
 
     /// The end, once everything before it has been said.
-    fn close(&mut self, wake: &Arc<Notify>) {
+    fn close(&mut self, executor: &Executor<'static>, wake: &Arc<Notify>) {
         let Some(node) = self.node.clone() else { return };
         let (say, streams) = (Self::say(&self.heard, wake), core::mem::take(&mut self.streams));
         let mut closed = Box::pin(async move { node.close(LONG).await });
         // Nothing is accepted from now on, not only once the runtime runs.
         let ended = closed.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         assert!(ended.is_pending(), "the driver has not run");
-        tokio::spawn(async move {
+        let end = async move {
             closed.await.expect("everything is finished in time");
             for stream in streams {
-                stream.await.expect("no stream panics");
+                stream.await;
             }
             say(Event::Closed);
-        });
+        };
+        executor.spawn(end).detach();
     }
 }
 
@@ -181,23 +216,16 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<A: Addr + Send + Sync + Unpin + 'static> Sockets<A> {
-    fn new(stacks: impl Iterator<Item = UdpStack<A>>, seen: Seen<A>) -> Self {
-        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let wake = Arc::new(Notify::new());
-        let (epoch, entered) = (time::Instant::now(), runtime.enter());
-        let spawn = |stack| {
-            let loopback = UdpAddr(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-            // The stack brings its own port.
-            let node = runtime.block_on(udp(loopback).layer(move |_, _| stack).spawn());
-            Side::new(node.expect("a free port"), &wake)
-        };
-        let nodes = stacks.map(spawn).collect();
-        drop(entered);
-        Self { runtime, seen, epoch, nodes, wake }
+impl<H: Host, A: Addr + Send + Sync + Unpin + 'static> Sockets<H, A> {
+    fn new(nodes: usize, bind: impl Fn(&H, usize) -> Node<H, A>, seen: Seen<A>) -> Self {
+        let (host, executor) = (H::start(), Executor::new());
+        let (epoch, wake) = (time::Instant::now(), Arc::new(Notify::new()));
+        let side = |node| Side::new(bind(&host, node), &executor, &wake);
+        let nodes = (0..nodes).map(side).collect();
+        Self { host, executor, seen, epoch, nodes, wake }
     }
 
-    fn node(&self, node: usize) -> Option<&Node<A>> {
+    fn node(&self, node: usize) -> Option<&Node<H, A>> {
         self.nodes.get(node)?.node.as_ref()
     }
 
@@ -219,7 +247,7 @@ impl<A: Addr + Send + Sync + Unpin + 'static> Sockets<A> {
     }
 }
 
-impl<A: Addr + Send + Sync + Unpin + 'static> Fabric for Sockets<A> {
+impl<H: Host, A: Addr + Send + Sync + Unpin + 'static> Fabric for Sockets<H, A> {
     type Addr = A;
 
     fn now(&self) -> Instant {
@@ -231,9 +259,8 @@ impl<A: Addr + Send + Sync + Unpin + 'static> Fabric for Sockets<A> {
         loop {
             let slice = until.since(self.now()).min(SLICE);
             let wake = Arc::clone(&self.wake);
-            let heard = self.runtime.block_on(async move {
-                tokio::time::timeout(slice, wake.notified()).await.is_ok()
-            });
+            let woken = self.executor.run(async move { wake.notified().await });
+            let heard = self.host.run(woken, slice);
             if self.withdraw() || heard || self.now() >= until {
                 return;
             }
@@ -254,7 +281,6 @@ impl<A: Addr + Send + Sync + Unpin + 'static> Fabric for Sockets<A> {
     }
 
     fn tell(&mut self, node: usize, dst: A, payload: Payload) -> Result<(), TellError> {
-        let _entered = self.runtime.enter();
         self.node(node).map_or(Err(TellError::Closed), |node| node.try_tell(&dst, payload))
     }
 
@@ -266,7 +292,6 @@ impl<A: Addr + Send + Sync + Unpin + 'static> Fabric for Sockets<A> {
         payload: Payload,
         deadline: Instant,
     ) -> Result<(), AskError> {
-        let _entered = self.runtime.enter();
         let within = deadline.since(self.now());
         let Some(side) = self.nodes.get_mut(node) else { return Err(AskError::Closed) };
         let Some(node) = side.node.clone() else { return Err(AskError::Closed) };
@@ -280,21 +305,22 @@ impl<A: Addr + Send + Sync + Unpin + 'static> Fabric for Sockets<A> {
             say(Event::Answered { id, result: Ok(result) });
             return Ok(());
         }
-        let task = tokio::spawn(async move {
+        let (done, ended) = oneshot::channel();
+        let task = self.executor.spawn(async move {
             let result = outcome.await.map(BytesMut::from);
             say(Event::Answered { id, result });
+            drop(done);
         });
-        side.asks.insert(id, task.abort_handle());
+        side.asks.insert(id, task);
         // Its outcome comes before the node's end.
-        side.streams.push(tokio::spawn(async move {
-            // An error says that it was cancelled.
-            let _ = task.await;
+        side.streams.push(self.executor.spawn(async move {
+            // It never says anything: it is dropped, as it is where the request is cancelled.
+            let _: Result<(), _> = ended.await;
         }));
         Ok(())
     }
 
     fn command(&mut self, node: usize, command: Command<A>) -> bool {
-        let _entered = self.runtime.enter();
         let Some(side) = self.nodes.get_mut(node) else { return false };
         let Some(node) = side.node.clone() else { return false };
         match command {
@@ -302,20 +328,20 @@ impl<A: Addr + Send + Sync + Unpin + 'static> Fabric for Sockets<A> {
             Command::Tell { .. } | Command::Ask { .. } => return false,
             Command::Answer { token, result, .. } => side.answer(token, result),
             Command::Cancel { id, .. } => {
-                if let Some(task) = side.asks.remove(&id) {
-                    task.abort();
-                }
+                // Dropped, it does not run on.
+                drop(side.asks.remove(&id));
             }
             Command::Identify { dst } => {
                 let say = Side::say(&side.heard, &self.wake);
-                tokio::spawn(async move {
+                let identify = async move {
                     let result = node.identify(&dst).await;
                     say(Event::Identified { addr: dst, result });
-                });
+                };
+                self.executor.spawn(identify).detach();
             }
             Command::Disconnect { dst } => node.disconnect(&dst),
             Command::Set(setting) => node.set(setting),
-            Command::Close => side.close(&self.wake),
+            Command::Close => side.close(&self.executor, &self.wake),
         }
         true
     }
@@ -338,19 +364,14 @@ impl<A: Addr + Send + Sync + Unpin + 'static> Fabric for Sockets<A> {
     }
 
     fn vanish(&mut self, node: usize) -> bool {
-        let _entered = self.runtime.enter();
         let Some(side) = self.nodes.get_mut(node) else { return false };
         // With its last handle a node ends at once, and without a word.
-        for task in side.streams.drain(..) {
-            task.abort();
-        }
-        for task in core::mem::take(&mut side.asks).into_values() {
-            task.abort();
-        }
+        side.streams.clear();
+        side.asks.clear();
         side.node = None;
         lock(&side.heard).requests.clear();
-        // What was aborted goes when it is polled.
-        self.runtime.block_on(tokio::time::sleep(Duration::from_millis(1)));
+        // What was dropped goes when the executor comes to it.
+        self.host.run(self.executor.run(pending()), Duration::from_millis(1));
         true
     }
 }
