@@ -18,8 +18,8 @@ const OF_A_PEER: usize = 20 * 1_024;
 const OF_A_REQUEST: usize = 640;
 /// What stays for the next, and what is on its way to the test.
 const SLACK: usize = 64 * 1_024;
-/// How long requests are waited for.
-const PATIENCE: u64 = 20_000;
+/// How long requests are waited for, in milliseconds.
+const PATIENCE: u64 = 120_000;
 const STALL: Duration = Duration::from_secs(60);
 
 fn node(limits: &Limits) -> Node {

@@ -92,6 +92,26 @@ fn attack_23_parts_that_disagree_do_not_change_what_is_there() {
 }
 
 #[test]
+fn attack_23_parts_of_an_answer_that_disagree_do_not_change_what_is_there() {
+    let mut world = acquainted(&Limits::default());
+    world.ask(0, 1, 7, body(5, 0), SECOND);
+    world.run(Duration::from_nanos(2));
+    let ours = 1;
+    forge(&mut world, 1, 0, answer(ours, 20, 0), &[1; 10]);
+    assert_eq!(world.stat(0, "ask.parts_bytes"), 20);
+    // Another total; and a refusal instead of a reply.
+    forge(&mut world, 1, 0, answer(ours, 30, 10), &[2; 10]);
+    let status = Status::Refused(3);
+    let refusal = Frame::Answer { id: ours, status, total: 20, offset: 10 };
+    forge(&mut world, 1, 0, refusal, &[3; 10]);
+    assert_eq!(world.stat(0, "ask.rejected_misfit"), 2);
+    forge(&mut world, 1, 0, answer(ours, 20, 10), &[4; 10]);
+    let whole = [[1; 10], [4; 10]].concat();
+    assert_eq!(world.answered(0), (7, Ok(whole[..].into())));
+    assert_eq!(world.stat(0, "ask.parts_bytes"), 0);
+}
+
+#[test]
 fn attack_23_answers_that_nobody_asked_for_or_from_somebody_else_answer_nothing() {
     let mut world = acquainted(&Limits::default());
     world.ask(0, 1, 7, body(5, 0), SECOND);
@@ -254,4 +274,19 @@ fn attack_25_an_answer_over_the_askers_limit_is_refused_with_it_and_never_cut() 
     forge(&mut world, 1, 0, answer(2, 6_000, 0), &body(1_000, 0));
     assert_eq!(world.answered(0), (3, Err(AskError::TooLarge { limit: 5_000 })));
     assert_eq!(world.stat(0, "ask.parts_bytes"), 0);
+}
+
+#[test]
+fn attack_24_whoever_is_asked_may_ask_back_before_it_answers() {
+    // Neither takes the other's place, even where there is one each way.
+    let mut world = acquainted(&Limits { asks_per_peer: 1, ..Limits::default() });
+    world.ask(0, 1, 7, body(5, 0), 10 * SECOND);
+    let (outer, _) = world.asked(1);
+    world.ask(1, 0, 8, body(6, 0), 10 * SECOND);
+    let (inner, request) = world.asked(0);
+    assert_eq!(request[..], body(6, 0)[..]);
+    world.answer(0, 1, inner, body(3, 0));
+    assert_eq!(world.answered(1), (8, Ok(body(3, 0)[..].into())));
+    world.answer(1, 0, outer, body(4, 0));
+    assert_eq!(world.answered(0), (7, Ok(body(4, 0)[..].into())));
 }
