@@ -175,7 +175,10 @@ fn attack_23_a_deadline_beyond_all_time_is_no_more_than_far_away() {
     let frame = Frame::Request { id: 1, lowest: 1, remaining, total: 2, offset: 0 };
     forge(&mut world, 0, 1, frame, b"hi");
     let (token, _) = world.asked(1);
+    world.run(1_000 * SECOND);
+    assert_eq!(world.stat(1, "ask.owed"), 1);
     world.answer(1, 0, token, body(1, 0));
+    assert_eq!(world.stat(1, "ask.answers_in_vain"), 0);
     world.run(SECOND);
     assert!(world.nodes[1].poll_timeout().is_none_or(|due| due > world.now));
 }
