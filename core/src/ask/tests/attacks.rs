@@ -293,3 +293,43 @@ fn attack_24_whoever_is_asked_may_ask_back_before_it_answers() {
     world.answer(1, 0, outer, body(4, 0));
     assert_eq!(world.answered(0), (7, Ok(body(4, 0)[..].into())));
 }
+
+#[test]
+fn attack_23_what_names_another_session_of_ours_is_challenged_and_not_taken() {
+    let mut world = acquainted(&Limits::default());
+    let run = world.stat(1, "ask.run");
+    let (header, number) = header_of(&world, 0);
+    for (name, taken) in [(header.dst ^ 1, 0), (header.dst, 1)] {
+        let mut writer = Writer::part(Vec::new(), Header { dst: name, ..header }, number);
+        writer.no_ack();
+        writer.frame(&request(1, 2, 0));
+        let (payload, _) = writer.finish(Bytes::from_static(b"hi"));
+        world.deliver(MemoryAddr(0), MemoryAddr(1), payload.into_mut());
+        world.run(SECOND);
+        assert_eq!(world.stat(1, "ask.run"), run + taken);
+        assert_eq!(world.stat(1, "ask.challenges_sent"), 1);
+    }
+}
+
+#[test]
+fn attack_23_what_was_refused_as_busy_is_not_run_when_a_copy_of_it_comes_late() {
+    let mut world = World::new(1, CALM);
+    world.nodes[1] = node(1, 5, &Limits { asks_per_peer: 2, ..Limits::default() });
+    world.ask(0, 1, 0, body(5, 0), 60 * SECOND);
+    world.asked(1);
+    world.ask(0, 1, 1, body(5, 1), 60 * SECOND);
+    let (second, _) = world.asked(1);
+    world.ask(0, 1, 2, body(5, 2), 60 * SECOND);
+    world.run(Duration::from_nanos(2));
+    let sent = world.seen.iter().rev().find(|(src, ..)| src.0 == 0);
+    let (src, dst, copy) = sent.cloned().expect("the third went out");
+    assert_eq!(world.answered(0), (2, Err(AskError::Busy)));
+    // There is room again, and the first still waits.
+    world.answer(1, 0, second, body(1, 0));
+    assert!(world.answered(0).1.is_ok());
+    world.run(SECOND);
+    assert_eq!(world.stat(1, "ask.owed"), 1);
+    world.deliver(src, dst, copy);
+    world.run(SECOND);
+    assert_eq!(world.stat(1, "ask.run"), 2);
+}
