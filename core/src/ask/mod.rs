@@ -47,7 +47,8 @@
 //!
 //! # Bounds
 //! In [`Limits`], by peer and in all: requests outstanding and owed, bytes being sent, put together, and
-//! remembered until they are acknowledged; peers. At its limit a peer, or all, is *full*; who asks all the same
+//! remembered until they are acknowledged; peers. Where a peer scatters parts or leaves gaps between its
+//! requests, what it takes to know them counts too. At its limit a peer, or all, is *full*; who asks all the same
 //! is refused at once. What a peer sends beyond its share is refused as busy, and never run later.
 //!
 //! # Refuses

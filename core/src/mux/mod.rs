@@ -19,7 +19,7 @@
 //!
 //! | from below | goes to |
 //! |---|---|
-//! | a tell, a request | the channel of its header; if that is not open it is dropped, a request is refused |
+//! | a tell, a request | the channel of its header; if that is not open, or has taken nothing for long, it is dropped, a request is refused |
 //! | an answer, an identification, a withdrawal | the channel that asked, or was asked |
 //! | links and path MTUs, less the header; peers up and down | every open channel |
 //! | undelivered | every open channel that told something: whose message it was is not known |

@@ -92,6 +92,26 @@ fn attack_23_parts_that_disagree_do_not_change_what_is_there() {
 }
 
 #[test]
+fn attack_23_parts_of_an_answer_that_disagree_do_not_change_what_is_there() {
+    let mut world = acquainted(&Limits::default());
+    world.ask(0, 1, 7, body(5, 0), SECOND);
+    world.run(Duration::from_nanos(2));
+    let ours = 1;
+    forge(&mut world, 1, 0, answer(ours, 20, 0), &[1; 10]);
+    assert_eq!(world.stat(0, "ask.parts_bytes"), 20);
+    // Another total; and a refusal instead of a reply.
+    forge(&mut world, 1, 0, answer(ours, 30, 10), &[2; 10]);
+    let status = Status::Refused(3);
+    let refusal = Frame::Answer { id: ours, status, total: 20, offset: 10 };
+    forge(&mut world, 1, 0, refusal, &[3; 10]);
+    assert_eq!(world.stat(0, "ask.rejected_misfit"), 2);
+    forge(&mut world, 1, 0, answer(ours, 20, 10), &[4; 10]);
+    let whole = [[1; 10], [4; 10]].concat();
+    assert_eq!(world.answered(0), (7, Ok(whole[..].into())));
+    assert_eq!(world.stat(0, "ask.parts_bytes"), 0);
+}
+
+#[test]
 fn attack_23_answers_that_nobody_asked_for_or_from_somebody_else_answer_nothing() {
     let mut world = acquainted(&Limits::default());
     world.ask(0, 1, 7, body(5, 0), SECOND);
@@ -155,7 +175,10 @@ fn attack_23_a_deadline_beyond_all_time_is_no_more_than_far_away() {
     let frame = Frame::Request { id: 1, lowest: 1, remaining, total: 2, offset: 0 };
     forge(&mut world, 0, 1, frame, b"hi");
     let (token, _) = world.asked(1);
+    world.run(1_000 * SECOND);
+    assert_eq!(world.stat(1, "ask.owed"), 1);
     world.answer(1, 0, token, body(1, 0));
+    assert_eq!(world.stat(1, "ask.answers_in_vain"), 0);
     world.run(SECOND);
     assert!(world.nodes[1].poll_timeout().is_none_or(|due| due > world.now));
 }
@@ -254,4 +277,59 @@ fn attack_25_an_answer_over_the_askers_limit_is_refused_with_it_and_never_cut() 
     forge(&mut world, 1, 0, answer(2, 6_000, 0), &body(1_000, 0));
     assert_eq!(world.answered(0), (3, Err(AskError::TooLarge { limit: 5_000 })));
     assert_eq!(world.stat(0, "ask.parts_bytes"), 0);
+}
+
+#[test]
+fn attack_24_whoever_is_asked_may_ask_back_before_it_answers() {
+    // Neither takes the other's place, even where there is one each way.
+    let mut world = acquainted(&Limits { asks_per_peer: 1, ..Limits::default() });
+    world.ask(0, 1, 7, body(5, 0), 10 * SECOND);
+    let (outer, _) = world.asked(1);
+    world.ask(1, 0, 8, body(6, 0), 10 * SECOND);
+    let (inner, request) = world.asked(0);
+    assert_eq!(request[..], body(6, 0)[..]);
+    world.answer(0, 1, inner, body(3, 0));
+    assert_eq!(world.answered(1), (8, Ok(body(3, 0)[..].into())));
+    world.answer(1, 0, outer, body(4, 0));
+    assert_eq!(world.answered(0), (7, Ok(body(4, 0)[..].into())));
+}
+
+#[test]
+fn attack_23_what_names_another_session_of_ours_is_challenged_and_not_taken() {
+    let mut world = acquainted(&Limits::default());
+    let run = world.stat(1, "ask.run");
+    let (header, number) = header_of(&world, 0);
+    for (name, taken) in [(header.dst ^ 1, 0), (header.dst, 1)] {
+        let mut writer = Writer::part(Vec::new(), Header { dst: name, ..header }, number);
+        writer.no_ack();
+        writer.frame(&request(1, 2, 0));
+        let (payload, _) = writer.finish(Bytes::from_static(b"hi"));
+        world.deliver(MemoryAddr(0), MemoryAddr(1), payload.into_mut());
+        world.run(SECOND);
+        assert_eq!(world.stat(1, "ask.run"), run + taken);
+        assert_eq!(world.stat(1, "ask.challenges_sent"), 1);
+    }
+}
+
+#[test]
+fn attack_23_what_was_refused_as_busy_is_not_run_when_a_copy_of_it_comes_late() {
+    let mut world = World::new(1, CALM);
+    world.nodes[1] = node(1, 5, &Limits { asks_per_peer: 2, ..Limits::default() });
+    world.ask(0, 1, 0, body(5, 0), 60 * SECOND);
+    world.asked(1);
+    world.ask(0, 1, 1, body(5, 1), 60 * SECOND);
+    let (second, _) = world.asked(1);
+    world.ask(0, 1, 2, body(5, 2), 60 * SECOND);
+    world.run(Duration::from_nanos(2));
+    let sent = world.seen.iter().rev().find(|(src, ..)| src.0 == 0);
+    let (src, dst, copy) = sent.cloned().expect("the third went out");
+    assert_eq!(world.answered(0), (2, Err(AskError::Busy)));
+    // There is room again, and the first still waits.
+    world.answer(1, 0, second, body(1, 0));
+    assert!(world.answered(0).1.is_ok());
+    world.run(SECOND);
+    assert_eq!(world.stat(1, "ask.owed"), 1);
+    world.deliver(src, dst, copy);
+    world.run(SECOND);
+    assert_eq!(world.stat(1, "ask.run"), 2);
 }
