@@ -88,7 +88,8 @@ fn what_a_channel_does_not_take_fills_its_bytes_to_the_last_and_no_other_channel
         let base = counting::begin();
         for number in 0..500 {
             mux.handle_input(NOW, told(PEER, on(0, 1_000)));
-            assert_eq!(figure(&mux, "receive_bytes"), (number + 1).min(fit) * EACH);
+            // The first one passes without a queue.
+            assert_eq!(figure(&mux, "receive_bytes"), number.min(fit) * EACH);
         }
         // Requests are refused, as their askers wait.
         for number in 0..500 {
@@ -96,13 +97,14 @@ fn what_a_channel_does_not_take_fills_its_bytes_to_the_last_and_no_other_channel
             assert!(matches!(mux.poll_transmit(), Some(Command::Answer { result: Err(_), .. })));
         }
         assert_eq!((figure(&mux, "busy"), figure(&mux, "requests_waiting")), (500, 0));
-        assert_eq!(figure(&mux, "received_but_dropped"), 500 - fit);
+        assert_eq!(figure(&mux, "received_but_dropped"), 499 - fit);
         mux.handle_input(NOW, told(PEER, on(1, 1_000)));
         assert_eq!(figure(&mux, "receive_bytes"), (fit + 1) * EACH, "a neighbour has its own");
         let grown = grown(base);
         eprintln!("{fit} messages up: {grown} of {budget}");
-        assert!(grown <= budget + (fit + 1) * OF_AN_EVENT + SLACK, "{grown} of {budget}");
-        assert_eq!(core::iter::from_fn(|| mux.poll_event()).count(), fit + 1);
+        let bound = budget + EACH + (fit + 2) * OF_AN_EVENT + SLACK;
+        assert!(grown <= bound, "{grown} of {bound}");
+        assert_eq!(core::iter::from_fn(|| mux.poll_event()).count(), fit + 2);
         assert!(counting::live() - base <= fit * OF_AN_EVENT + SLACK);
     }
 }
@@ -161,7 +163,8 @@ fn messages_on_their_way_down_fill_a_queue_up_to_its_mark_and_one_more_is_refuse
         let base = counting::begin();
         for channel in 0..2 {
             let taken = fill(&mut of_channels, || (channel, tell(PEER, &body)), "refused");
-            assert_eq!(taken, fit, "channel {channel}");
+            // The very first one passes without a queue.
+            assert_eq!(taken, fit + usize::from(channel == 0), "channel {channel}");
         }
         assert_eq!(figure(&of_channels, "send_bytes"), 2 * fit * EACH);
         let grown = grown(base);
@@ -280,10 +283,10 @@ fn transports_and_the_requests_through_them_are_bounded_by_their_numbers() {
 }
 
 #[test]
-fn what_is_held_for_full_transports_fills_its_bytes_to_the_last_and_no_more() {
+fn what_is_held_for_full_transports_fills_up_to_its_mark_and_one_more_is_refused() {
     const EACH: usize = 1_000 + OVERHEAD;
     let body = Bytes::from(vec![0x5a; 1_000]);
-    for (budget, fit) in [(50 * EACH, 50), (50 * EACH - 1, 49)] {
+    for (budget, fit) in [(50 * EACH, 50), (50 * EACH + 1, 51)] {
         let mut limits = Limits::default();
         (limits.send, limits.send_per_peer) = (budget, budget);
         let mut multi = Multi::new(&limits);
@@ -302,16 +305,16 @@ fn what_is_held_for_full_transports_fills_its_bytes_to_the_last_and_no_more() {
                 let refused = figure(&multi, "refused");
                 multi.handle_command(NOW, tell(dst, &body));
                 *taken += usize::from(figure(&multi, "refused") == refused);
-                assert!(figure(&multi, "held_bytes") <= budget);
+                assert!(figure(&multi, "held_bytes") < budget + EACH);
             }
         }
         assert_eq!(figure(&multi, "held_bytes"), fit * EACH);
         // The mark of a port is reached where there was not yet room for one more.
-        assert_eq!(taken, [50 + fit, 50]);
+        assert_eq!(taken, [2 * fit, fit]);
         let sent = core::iter::from_fn(|| multi.poll_transmit());
         assert_eq!(
             sent.filter(|(_, Datagram { payload, .. })| payload.len() == 1_000).count(),
-            100
+            2 * fit
         );
     }
 }
