@@ -291,6 +291,7 @@ impl<A: Addr> Asking<A> {
             }
             Undeliverable::TooLarge { .. }
             | Undeliverable::WrongPeer
+            | Undeliverable::NoRoute
             | Undeliverable::Oneself
             | Undeliverable::Denied
             | Undeliverable::Disconnected
