@@ -83,7 +83,7 @@ impl<K: Addr, A: Addr> Join<K, A> {
         }
         for command in self.recall(key).into_iter().chain(held) {
             if !matches!(command, Command::Close) {
-                self.refuse(key, command, Undeliverable::Unreachable);
+                self.refuse(key, command, Undeliverable::NoRoute);
             }
         }
         let mut full = core::mem::take(&mut member.told);
@@ -143,7 +143,7 @@ impl<K: Addr, A: Addr> Join<K, A> {
     /// Sends a command down to one member, or holds it while all of the member is full.
     fn route(&mut self, key: K, command: Command<A>) {
         let Some(member) = self.members.get_mut(&key).filter(|member| !member.closed) else {
-            return self.refuse(&key, command, Undeliverable::Unreachable);
+            return self.refuse(&key, command, Undeliverable::NoRoute);
         };
         if !member.full {
             self.down.push_back((key, command));
@@ -348,7 +348,9 @@ impl<K: Addr, A: Addr> Swarm for Join<K, A> {
 
     fn mtu_to(&self, dst: &Self::Addr) -> usize {
         let member = self.members.get(&dst.key);
-        member.map_or(0, |member| member.link.tell_max.max(self.up.mtu_to(dst)))
+        let least = member.map_or(0, |member| member.link.tell_max);
+        // What has no route is refused as that, not as too large.
+        least.max(self.up.mtu_to(dst))
     }
 
     fn is_full(&self, dst: &Self::Addr) -> bool {

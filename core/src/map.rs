@@ -4,7 +4,7 @@
 //!
 //! `up` says what is called how above, `down` the reverse; either may know no name. What comes from a
 //! node that has none above is dropped and counted, its requests are refused too; what goes to one that has none
-//! below is refused as [`Undeliverable::Unreachable`]. Both must say the same at all times, and be
+//! below is refused as [`Undeliverable::NoRoute`]. Both must say the same at all times, and be
 //! the reverse of one another where both say something: a peer that comes up under one name and goes
 //! down under another is there for ever.
 
@@ -95,7 +95,7 @@ where
             Ok(command) => self.lower.push_back(command),
             Err(command) => {
                 self.refused += 1;
-                if let Some(event) = command.refuse(Undeliverable::Unreachable) {
+                if let Some(event) = command.refuse(Undeliverable::NoRoute) {
                     self.upper.push(event);
                 }
             }
@@ -232,7 +232,7 @@ mod tests {
     fn what_goes_to_nobody_is_refused() {
         let mut map = map();
         map.handle_command(NOW, Command::Tell { dst: 5, payload: "text".into() });
-        let reason = Undeliverable::Unreachable;
+        let reason = Undeliverable::NoRoute;
         assert_eq!(events(&mut map), [Event::Undelivered { dst: 5, reason }]);
         assert_eq!(map.poll_transmit(), None);
     }

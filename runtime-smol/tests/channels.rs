@@ -95,7 +95,7 @@ async fn two_channels(executor: &Executor<'static>) {
         assert_eq!(refusal, Err(AskError::Refused(Refusal::new(7, "nothing asked"))));
         let closed = At { key: Name::from("closed"), addr: on(&bob, "chat").addr };
         let refusal = alice.ask(&closed, "anybody?").within(LONG).await;
-        assert_eq!(refusal, Err(AskError::Unreachable(tellask::swarm::Undeliverable::Unreachable)));
+        assert_eq!(refusal, Err(AskError::Unreachable(tellask::swarm::Undeliverable::NoRoute)));
     };
     let serve = async {
         serve.await;

@@ -73,7 +73,7 @@ async fn each_of_two_channels_is_told_and_asked_what_is_for_it() {
         assert_eq!(refusal, Err(AskError::Refused(Refusal::new(7, "nothing asked"))));
         let closed = At { key: Name::from("closed"), addr: on(&bob, "chat").addr };
         let refusal = alice.ask(&closed, "anybody?").within(LONG).await;
-        assert_eq!(refusal, Err(AskError::Unreachable(tellask::swarm::Undeliverable::Unreachable)));
+        assert_eq!(refusal, Err(AskError::Unreachable(tellask::swarm::Undeliverable::NoRoute)));
     };
     tokio::select! { () = serve => panic!("the node was closed"), () = ask => {} }
     // In this order: bob hears that his last answer arrived before he closes.

@@ -305,6 +305,7 @@ impl<A: Addr> Asking<A> {
             }
             Undeliverable::TooLarge { .. }
             | Undeliverable::WrongPeer
+            | Undeliverable::NoRoute
             | Undeliverable::Oneself
             | Undeliverable::Denied
             | Undeliverable::Disconnected

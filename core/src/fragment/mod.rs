@@ -295,6 +295,7 @@ impl<A: Addr> Fragmenter<A> {
         let hopeless = match reason {
             Undeliverable::TimedOut
             | Undeliverable::WrongPeer
+            | Undeliverable::NoRoute
             | Undeliverable::Oneself
             | Undeliverable::Denied
             | Undeliverable::Disconnected

@@ -61,12 +61,12 @@ impl<L: Swarm> Multi<L> {
         let why = if self.closing != Closing::No && !finishing {
             Some(Undeliverable::Closed)
         } else if open.is_none() {
-            Some(Undeliverable::Unreachable)
+            Some(Undeliverable::NoRoute)
         } else {
             self.no_room(open, &command)
         };
         let Some(slot) = open.filter(|_| why.is_none()) else {
-            return self.refuse(command, why.unwrap_or(Undeliverable::Unreachable));
+            return self.refuse(command, why.unwrap_or(Undeliverable::NoRoute));
         };
         let Ok(command) = command.try_map(|dst| Ok::<L::Addr, _>(dst.addr)) else { return };
         match &command {

@@ -36,7 +36,7 @@
 //! Bounds, in [`Limits`]: transports; what nobody has taken, for each; what is held for full ones, up to a mark and
 //! one message more in all; requests
 //! either way and identifications. It refuses what goes to a scheme that no transport has, as
-//! [`Undeliverable::Unreachable`]; [`Multi::parse`] says beforehand which schemes there are.
+//! [`Undeliverable::NoRoute`]; [`Multi::parse`] says beforehand which schemes there are.
 
 mod choose;
 mod down;
@@ -219,7 +219,7 @@ impl<L: Swarm> Multi<L> {
         self.member_mut(slot)?.release();
         // Making room first, so that none of what follows is dropped for lack of it.
         self.bid_farewell(slot);
-        self.give_up(slot, Undeliverable::Unreachable);
+        self.give_up(slot, Undeliverable::NoRoute);
         self.bid_farewell(slot);
         *self.schemes.get_mut(usize::from(slot))? = None;
         let member = self.slots.get_mut(usize::from(slot))?.take()?;
@@ -467,7 +467,8 @@ impl<L: Swarm> Swarm for Multi<L> {
 
     fn mtu_to(&self, dst: &Self::Addr) -> usize {
         let member = self.find(dst.key).and_then(|slot| self.member(slot));
-        member.map_or(0, |member| member.layer.mtu_to(&dst.addr))
+        // What has no route is refused as that, not as too large.
+        member.map_or(self.up.link().tell_max, |member| member.layer.mtu_to(&dst.addr))
     }
 
     fn is_full(&self, dst: &Self::Addr) -> bool {

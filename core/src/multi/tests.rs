@@ -89,8 +89,8 @@ fn up<A>(addr: A) -> Event<A> {
     Event::PeerUp { addr, key: PublicKey::from_bytes([1; 32]) }
 }
 
-fn unreachable() -> AskError {
-    AskError::from(Undeliverable::Unreachable)
+fn no_route() -> AskError {
+    AskError::from(Undeliverable::NoRoute)
 }
 
 proptest! {
@@ -145,7 +145,7 @@ fn the_link_has_every_transports_addresses_the_smallest_sizes_and_asks_where_any
 fn each_transport_has_an_mtu_of_its_own() {
     let mut multi = multi();
     assert_eq!((multi.mtu_to(&addr("mem://7")), multi.mtu_to(&addr("tcp://7"))), (500, 900));
-    assert_eq!(multi.mtu_to(&addr("quic://7")), 0);
+    assert_eq!(multi.mtu_to(&addr("quic://7")), 500);
     hear(&mut multi, "mem", Event::PathMtu { dst: MemoryAddr(7), unit: 600, tell_max: 600 });
     assert_eq!((multi.mtu_to(&addr("mem://7")), multi.mtu_to(&addr("mem://8"))), (600, 500));
     let error = multi.tell(NOW, addr("mem://8"), vec![0; 501].into());
@@ -167,14 +167,14 @@ fn a_message_goes_through_the_transport_of_its_scheme_and_comes_up_under_it() {
 #[test]
 fn what_goes_to_an_unknown_scheme_is_refused_and_nobody_waits() {
     let mut multi = multi();
-    multi.handle_command(NOW, tell("quic://7"));
+    assert_eq!(multi.tell(NOW, addr("quic://7"), "text".into()), Ok(()), "it is not too large");
     multi.handle_command(NOW, ask(1, "quic://7"));
     multi.handle_command(NOW, Command::Identify { dst: addr("quic://7") });
     multi.handle_command(NOW, Command::Disconnect { dst: addr("quic://7") });
-    let reason = Undeliverable::Unreachable;
+    let reason = Undeliverable::NoRoute;
     let expected = [
         Event::Undelivered { dst: addr("quic://7"), reason },
-        Event::Answered { id: AskId::new(1), result: Err(unreachable()) },
+        Event::Answered { id: AskId::new(1), result: Err(no_route()) },
         Event::Identified { addr: addr("quic://7"), result: Err(IdentifyError::from(reason)) },
     ];
     assert_eq!(events(&mut multi), expected);
@@ -439,14 +439,14 @@ fn a_transport_that_is_removed_leaves_nobody_waiting_and_nothing_comes_of_it_aft
 
     let layer = multi.remove(scheme("mem"));
     assert!(layer.is_some());
-    let (why, dst) = (Undeliverable::Unreachable, addr("mem://7"));
+    let (why, dst) = (Undeliverable::NoRoute, addr("mem://7"));
     let events = events(&mut multi);
     let expected = [
         Event::Ready { scope: Scope::To(addr("mem://8")) },
         Event::Answered { id: AskId::new(3), result: Ok("in time".as_bytes().into()) },
         Event::Withdrawn { token: Token(0), src: dst },
         Event::Undelivered { dst: addr("mem://9"), reason: why },
-        Event::Answered { id: AskId::new(1), result: Err(unreachable()) },
+        Event::Answered { id: AskId::new(1), result: Err(no_route()) },
         Event::Identified { addr: dst, result: Err(why.into()) },
         Event::PeerDown { addr: dst, reason: DownReason::Closed },
         Event::Link(multi.link().clone()),

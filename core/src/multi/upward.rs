@@ -90,7 +90,7 @@ impl<L: Swarm> Multi<L> {
             Event::Link(_) => return,
             Event::Closed => {
                 member.closed = true;
-                self.give_up(slot, Undeliverable::Unreachable);
+                self.give_up(slot, Undeliverable::NoRoute);
                 return self.close_when_all_did();
             }
             Event::Told(_) | Event::PathMtu { .. } | Event::Undelivered { .. } => {}

@@ -48,6 +48,9 @@ pub enum Undeliverable {
     },
     /// The path's: nobody is there, as far as the network says.
     Unreachable,
+    /// The caller's: nothing of this node leads to addresses like this one. It is of a transport, a
+    /// channel or a kind that is not there.
+    NoRoute,
     /// The peer's or the path's: it did not answer in time.
     TimedOut,
     /// The peer's: at this address somebody else proved its key.
@@ -70,6 +73,9 @@ impl fmt::Display for Undeliverable {
             Self::Full => f.write_str("a queue on the way was full"),
             Self::TooLarge { limit } => write!(f, "it is over the path's limit of {limit} bytes"),
             Self::Unreachable => f.write_str("the network says that nobody is at this address"),
+            Self::NoRoute => {
+                f.write_str("no open transport or channel of this node leads to this address")
+            }
             Self::TimedOut => f.write_str("no answer from this address in time"),
             Self::WrongPeer => f.write_str("a peer with another key answers at this address"),
             Self::Oneself => f.write_str("this is our own address"),
@@ -172,6 +178,7 @@ impl From<Undeliverable> for AskError {
             Undeliverable::Unsupported => Self::Unsupported,
             Undeliverable::Closed => Self::Closed,
             Undeliverable::Unreachable
+            | Undeliverable::NoRoute
             | Undeliverable::WrongPeer
             | Undeliverable::Oneself
             | Undeliverable::Denied

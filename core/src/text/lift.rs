@@ -219,7 +219,7 @@ impl<A: Lifted, L: Swarm<Addr = A>> Lift<L, A> {
     fn refuse(&mut self, command: Command<AnyAddr>) {
         self.refused += 1;
         let awaited = matches!(command, Command::Ask { .. } | Command::Identify { .. });
-        if let Some(event) = command.refuse(Undeliverable::Unreachable)
+        if let Some(event) = command.refuse(Undeliverable::NoRoute)
             && (awaited || self.strays.len() < STRAYS)
             && !self.ended
         {
@@ -311,7 +311,8 @@ impl<A: Lifted, L: Swarm<Addr = A>> Swarm for Lift<L, A> {
     }
 
     fn mtu_to(&self, dst: &AnyAddr) -> usize {
-        A::lend(dst, |dst| self.layer.mtu_to(dst)).unwrap_or(0)
+        // What has no route is refused as that, not as too large.
+        A::lend(dst, |dst| self.layer.mtu_to(dst)).unwrap_or(self.link.tell_max)
     }
 
     fn is_full(&self, dst: &AnyAddr) -> bool {

@@ -33,6 +33,7 @@ pub(super) fn cases<A: Addr>() -> Vec<Case<A>> {
         case("ask: cancel", 2, cancel, "whoever is to answer learns that nobody waits any more"),
         case("ask: back", 2, back, "a handler asks the asker before it answers"),
         case("ask: peer vanishes", 3, peer_vanishes, "requests to a peer that is gone have an end"),
+        case("ask: nobody", 3, nobody, "requests to nobody are heard by nobody, and have an end"),
         case(
             "ask: equal tokens",
             3,
@@ -391,6 +392,32 @@ fn peer_vanishes<A: Addr>(trial: &mut Trial<'_, A>) -> Outcome {
         if let Ok(reply) = outcome(&mut outcomes, id)? {
             return Err(format!("nobody answers {} bytes", reply.len()).into());
         }
+    }
+    trial.still_asks(0, 2)
+}
+
+fn nobody<A: Addr>(trial: &mut Trial<'_, A>) -> Outcome {
+    asks(trial)?;
+    let nobody = trial.fabric.nobody().ok_or(lacks("an address at which nobody is"))?;
+    trial.still_asks(0, 1)?;
+    let request = trial.message(trial.short());
+    let within = trial.promises.quiet * 4;
+    let deadline = trial.fabric.now() + within;
+    let id = trial.ask(0, &nobody, &request, within)?;
+    let (asked, mut hearer) = (number(&request), None);
+    let until = trial.lateness(deadline + trial.promises.quiet);
+    let mut outcomes = trial.outcomes(&[id], until, &mut |_, node, event| {
+        if let Event::Asked { message, .. } = event
+            && number(&message.payload) == asked
+        {
+            hearer = Some(node);
+        }
+    });
+    if let Some(node) = hearer {
+        return Err(format!("node {node} hears what {nobody} is asked").into());
+    }
+    if let Ok(reply) = outcome(&mut outcomes, id)? {
+        return Err(format!("nobody answers {} bytes", reply.len()).into());
     }
     trial.still_asks(0, 2)
 }

@@ -67,6 +67,12 @@ pub trait Fabric {
         None
     }
 
+    /// An address that reads as one of the nodes', and that nothing of them leads to: of a transport or a
+    /// channel that none of them has.
+    fn no_route(&self) -> Option<Self::Addr> {
+        None
+    }
+
     /// The key that a node of a secure swarm holds.
     fn key(&self, node: usize) -> Option<PublicKey> {
         let _ = node;

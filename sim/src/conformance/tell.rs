@@ -43,6 +43,7 @@ pub(super) fn cases<A: Addr>() -> Vec<Case<A>> {
             nobody_is_reported,
             "whoever tells to nobody learns it",
         ),
+        case("tell: no route", 2, no_route, "whoever tells where nothing leads to learns it"),
         case("tell: oneself", 2, oneself, "a message to oneself is delivered or not, as promised"),
     ]
 }
@@ -308,6 +309,30 @@ fn nobody_is_reported<A: Addr>(trial: &mut Trial<'_, A>) -> Outcome {
         }
     }
     Err(format!("nothing is said of a message to {nobody} for {within:?}").into())
+}
+
+fn no_route<A: Addr>(trial: &mut Trial<'_, A>) -> Outcome {
+    let dst = trial.fabric.no_route().ok_or(lacks("an address that nothing leads to"))?;
+    trial.still_tells(0, 1)?;
+    let message = trial.message(trial.short());
+    let told = number(&message);
+    // It is not the message that is wrong.
+    trial.tell(0, &dst, &message)?;
+    let within = trial.promises.reports_nobody.unwrap_or(trial.promises.quiet);
+    let (until, mut reported) = (trial.fabric.now() + within + Duration::from_millis(1), false);
+    while !reported && let Some((node, event)) = trial.next(until) {
+        match event {
+            Event::Told(message) if number(&message.payload) == told => {
+                return Err(format!("node {node} hears what was told to {dst}").into());
+            }
+            Event::Undelivered { dst: other, .. } => reported |= node == 0 && other == dst,
+            _ => {}
+        }
+    }
+    if !reported {
+        return Err(format!("nothing is said of a message to {dst} for {within:?}").into());
+    }
+    trial.still_tells(0, 1)
 }
 
 fn oneself<A: Addr>(trial: &mut Trial<'_, A>) -> Outcome {

@@ -16,6 +16,7 @@ pub const NOBODY: MemoryAddr = MemoryAddr(u32::MAX);
 pub struct World<L: Swarm> {
     network: Network<L, Inbox<L::Addr>, Ear>,
     nobody: Option<L::Addr>,
+    no_route: Option<L::Addr>,
     keys: Vec<PublicKey>,
     disguise: Option<Disguise<L::Addr>>,
 }
@@ -34,7 +35,7 @@ where
         for node in 0..nodes {
             network.add(Self::place(node), stack(node), Inbox::default());
         }
-        Self { network, nobody: None, keys: Vec::new(), disguise: None }
+        Self { network, nobody: None, no_route: None, keys: Vec::new(), disguise: None }
     }
 
     /// Where a node is.
@@ -47,6 +48,13 @@ where
     #[must_use]
     pub fn with_nobody(mut self, nobody: L::Addr) -> Self {
         self.nobody = Some(nobody);
+        self
+    }
+
+    /// An address that nothing of the nodes leads to.
+    #[must_use]
+    pub fn with_no_route(mut self, no_route: Option<L::Addr>) -> Self {
+        self.no_route = no_route;
         self
     }
 
@@ -145,6 +153,10 @@ where
 
     fn nobody(&self) -> Option<L::Addr> {
         self.nobody.clone()
+    }
+
+    fn no_route(&self) -> Option<L::Addr> {
+        self.no_route.clone()
     }
 
     fn key(&self, node: usize) -> Option<PublicKey> {

@@ -32,7 +32,7 @@ fn a_member_that_closes_while_it_is_full_leaves_nobody_waiting() {
     let mut join = one_full_member();
     join.handle_input(at(3), (1, Event::Closed));
     let events: Vec<_> = core::iter::from_fn(|| join.poll_event()).collect();
-    let (dst, reason) = (peer(1, 5), Undeliverable::Unreachable);
+    let (dst, reason) = (peer(1, 5), Undeliverable::NoRoute);
     assert!(events.contains(&Event::Undelivered { dst, reason }), "{events:?}");
     assert!(!join.is_full(&peer(1, 5)));
 }
@@ -59,7 +59,7 @@ fn what_was_held_for_a_member_that_is_taken_out_is_undelivered() {
     let mut join = one_full_member();
     join.remove(&1);
     let events: Vec<_> = core::iter::from_fn(|| join.poll_event()).collect();
-    let (dst, reason) = (peer(1, 5), Undeliverable::Unreachable);
+    let (dst, reason) = (peer(1, 5), Undeliverable::NoRoute);
     assert!(events.contains(&Event::Undelivered { dst, reason }), "{events:?}");
     assert!(!join.is_full(&peer(1, 5)));
     assert_eq!(figures(&join).value("join.held_bytes"), 0);
@@ -72,7 +72,7 @@ fn what_is_on_its_way_to_a_member_that_is_taken_out_is_undelivered_too() {
     join.remove(&1);
     assert_eq!(join.poll_transmit(), None);
     let events: Vec<_> = core::iter::from_fn(|| join.poll_event()).collect();
-    let (dst, reason) = (peer(1, 5), Undeliverable::Unreachable);
+    let (dst, reason) = (peer(1, 5), Undeliverable::NoRoute);
     assert!(events.contains(&Event::Undelivered { dst, reason }), "{events:?}");
 }
 

@@ -4,11 +4,13 @@ mod states;
 
 use self::states::{
     AnyKey, AsksItself, ByToken, Cuts, Forgets, ForgetsAsks, FullForEver, HearsItself, InOrder,
-    Misrouted, NeverClosed, OneAtATime, OneWay, Parser, Swapped, Through, WaitsForEver,
+    Misrouted, NeverClosed, OneAtATime, OneWay, Parser, Swapped, Through, Untranslated,
+    WaitsForEver, Whom,
 };
 use super::planted::{Fault, Out};
 use std::collections::{BTreeMap, BTreeSet};
 use tellask::identity::PublicKey;
+use tellask::multi::MultiAddr;
 use tellask::swarm::{AskError, Message, Refusal, Setting, Undeliverable};
 use tellask::{Addr, At, BytesMut, Command, Event, Instant, PeerAddr};
 
@@ -170,6 +172,10 @@ where
                 other => Some(other),
             }
         });
+        "tell: no route", "says nothing of what goes nowhere": |_| mapped(|event| match event {
+            Event::Undelivered { reason: Undeliverable::NoRoute, .. } => None,
+            other => Some(other),
+        });
         "tell: oneself", "hears itself": |_| Box::new(HearsItself(Vec::new()));
         "close: finishes", "forgets at the end what it has not sent": |_| Box::new(Forgets::new());
         "close: comes", "never says that it is closed": |_| mapped(|event| match event {
@@ -271,7 +277,7 @@ pub(crate) fn of_asks<A: Addr + Send + 'static>() -> Vec<Plant<A>> {
                 other => Some(other),
             });
         "ask: deadline", "waits for ever for a peer that it hears":
-            |_| Box::new(WaitsForEver { heard: true, told: BTreeMap::new() });
+            |_| Box::new(WaitsForEver::new(Whom::Heard));
         "ask: late answer", "has a second outcome for what timed out": |_| upward(|event, out| {
             if let Event::Answered { id, result: Err(AskError::TimedOut { .. }) } = &event {
                 let second = Event::Answered { id: *id, result: Ok(BytesMut::new()) };
@@ -286,7 +292,9 @@ pub(crate) fn of_asks<A: Addr + Send + 'static>() -> Vec<Plant<A>> {
         });
         "ask: back", "refuses requests while it waits for a reply": |_| Box::new(OneWay(0));
         "ask: peer vanishes", "waits for ever for a peer that it does not hear":
-            |_| Box::new(WaitsForEver { heard: false, told: BTreeMap::new() });
+            |_| Box::new(WaitsForEver::new(Whom::Silent));
+        "ask: nobody", "waits for ever for a peer that it never heard":
+            |_| Box::new(WaitsForEver::new(Whom::Unknown));
         "ask: once", "runs every request twice": |_| upward(|event, out| {
             if matches!(event, Event::Asked { .. }) {
                 out.events.push_back(event.clone());
@@ -342,6 +350,15 @@ pub(crate) fn of_members<A: Addr + Send + 'static>() -> Plant<A> {
         case: "ask: equal tokens",
         what: "finds who asked by the token alone",
         fault: |_| Box::new(ByToken(BTreeMap::new())),
+    }
+}
+
+/// Of two transports that are one.
+pub(crate) fn of_transports<A: Addr + Send + 'static>() -> Plant<MultiAddr<A>> {
+    Plant {
+        case: "ask: equal tokens",
+        what: "passes on the tokens of its transports, and finds who asked by them alone",
+        fault: |_| Box::new(Untranslated::default()),
     }
 }
 

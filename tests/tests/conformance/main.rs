@@ -197,6 +197,7 @@ fn each_planted_fault_fails_the_case_that_is_named_for_it_and_no_other() {
     covered.insert(is_found!(datagrams(), faults::of_no_asks(), wrong));
     covered.insert(is_found!(datagrams().looped(), faults::of_loops(), wrong));
     covered.insert(is_found!(datagrams().fanned(), faults::of_members(), wrong));
+    covered.insert(is_found!(datagrams().asking().doubled(), faults::of_transports(), wrong));
     let leaky = datagrams().asking().leaky().play(SEED);
     let case = "secure: in clear";
     if leaky.failed() != [case] {

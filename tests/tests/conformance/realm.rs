@@ -36,7 +36,8 @@ where
             realm.join(now, name(node), recipe.stack(node, seed));
         }
         let nobody = recipe.nobody.clone();
-        Named { realm, now, nobody, inboxes: BTreeMap::new(), heard: 0 }
+        let no_route = recipe.no_route.clone();
+        Named { realm, now, nobody, no_route, inboxes: BTreeMap::new(), heard: 0 }
     })
 }
 
@@ -49,6 +50,7 @@ struct Named<A, L> {
     realm: Realm<Name, L>,
     now: Instant,
     nobody: A,
+    no_route: Option<A>,
     inboxes: BTreeMap<Name, VecDeque<Event<A>>>,
     heard: usize,
 }
@@ -150,6 +152,10 @@ where
 
     fn nobody(&self) -> Option<A> {
         Some(self.nobody.clone())
+    }
+
+    fn no_route(&self) -> Option<A> {
+        self.no_route.clone()
     }
 
     fn vanish(&mut self, node: usize) -> bool {

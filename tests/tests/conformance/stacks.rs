@@ -56,6 +56,7 @@ type Make<L> = Rc<dyn Fn(usize, &Seed) -> L>;
 pub(crate) struct Recipe<S, A, L> {
     make: Make<L>,
     pub(crate) nobody: A,
+    pub(crate) no_route: Option<A>,
     disguise: Option<Disguise<A>>,
     pub(crate) promises: Promises,
     timing: Timing,
@@ -77,7 +78,7 @@ pub(crate) fn datagrams_of<S: Addr + 'static>(
     promises.oneself = Oneself::Delivered;
     let make = Rc::new(|_, _: &Seed| DatagramPort::new(&limits()));
     let below = PhantomData;
-    Recipe { make, nobody, disguise: None, promises, timing, layers: 0, below }
+    Recipe { make, nobody, no_route: None, disguise: None, promises, timing, layers: 0, below }
 }
 
 impl<S, A, L> Recipe<S, A, L> {
@@ -85,11 +86,12 @@ impl<S, A, L> Recipe<S, A, L> {
     pub(crate) fn new(
         make: impl Fn(usize, &Seed) -> L + 'static,
         nobody: A,
+        no_route: Option<A>,
         disguise: Option<Disguise<A>>,
         promises: Promises,
     ) -> Self {
         let (make, timing, below) = (Rc::new(make), Timing::DEFAULT, PhantomData);
-        Self { make, nobody, disguise, promises, timing, layers: 0, below }
+        Self { make, nobody, no_route, disguise, promises, timing, layers: 0, below }
     }
 }
 
@@ -106,14 +108,15 @@ where
         up: impl Fn(A) -> B + 'static,
         down: fn(&B) -> &A,
     ) -> Recipe<S, B, M> {
-        let Self { make, nobody, disguise, promises, timing, layers, below } = self;
+        let Self { make, nobody, no_route, disguise, promises, timing, layers, below } = self;
         let label = format!("layer {layers}");
         let make = move |node, seed: &Seed| layer(make(node, seed), node, &seed.child(&label));
-        let (make, nobody) = (Rc::new(make), up(nobody));
+        let (make, nobody, no_route) = (Rc::new(make), up(nobody), no_route.map(&up));
         let disguise = disguise.map(|disguise| -> Disguise<B> {
             Rc::new(move |at, key_of| up(disguise(down(at), down(key_of))))
         });
-        Recipe { make, nobody, disguise, promises, timing, layers: layers + 1, below }
+        let layers = layers + 1;
+        Recipe { make, nobody, no_route, disguise, promises, timing, layers, below }
     }
 
     /// Puts a layer on it that keeps the addresses.
@@ -154,13 +157,15 @@ where
         A: Source,
     {
         let make = Rc::clone(&self.make);
-        let Recipe { nobody, disguise, promises, timing, layers, below, .. } = self.secured();
+        let secured = self.secured();
+        let Recipe { nobody, no_route, disguise, promises, timing, layers, below, .. } = secured;
         let make = move |node, seed: &Seed| {
             let (key, clock) = (key(node), Anchor::default());
             let p2pke = P2pke::new(key, &seed.child("leaky"), clock, Accept::Anyone, &limits());
             Stack::new(make(node, seed), Leaky::new(p2pke))
         };
-        Recipe { make: Rc::new(make), nobody, disguise, promises, timing, layers, below }
+        let make = Rc::new(make);
+        Recipe { make, nobody, no_route, disguise, promises, timing, layers, below }
     }
 
     pub(crate) fn fragmented(self, max: usize) -> Recipe<S, A, Stack<L, Fragmenter<A>>> {
@@ -186,7 +191,9 @@ where
             Stack::new(Stack::new(lower, mux), Join::new(&limits()))
         };
         let at = |addr| At { key: Name::from("one"), addr };
+        let no_route = At { key: Name::from("three"), addr: self.nobody.clone() };
         let mut recipe = self.on(mux, at, |at| &at.addr);
+        recipe.no_route = Some(no_route);
         recipe.promises.mtu -= HEADER;
         recipe.promises.ask_max = recipe.promises.ask_max.map(|max| max - HEADER);
         recipe
@@ -204,7 +211,9 @@ where
             }
             Stack::new(Stack::new(Stack::new(lower, mux), asking), Join::new(&limits()))
         };
+        let no_route = At { key: 3, addr: self.nobody.clone() };
         let mut recipe = self.on(fan, |addr| At { key: 1, addr }, |at| &at.addr);
+        recipe.no_route = Some(no_route);
         recipe.promises.mtu -= 2 * HEADER;
         recipe.promises = recipe.promises.asking(ASK_MAX);
         recipe
@@ -212,11 +221,12 @@ where
 
     /// The same twice, as the transports of a multi: both count their tokens from the same number.
     pub(crate) fn doubled(self) -> Recipe<S, MultiAddr<A>, Doubled<S, L>> {
-        let Self { make, nobody, disguise, promises, timing, layers, below } = self;
+        let Self { make, nobody, disguise, promises, timing, layers, below, .. } = self;
         let make = move |node, seed: &Seed| {
             Doubled::new(SCHEMES.map(|name| make(node, &seed.child(name))), &limits())
         };
         let at = |addr| MultiAddr { key: scheme(SCHEMES[0]), addr };
+        let no_route = Some(MultiAddr { key: scheme("third"), addr: nobody.clone() });
         let nobody = at(nobody);
         let disguise = disguise.map(|disguise| -> Disguise<MultiAddr<A>> {
             Rc::new(move |at_place: &MultiAddr<A>, key_of: &MultiAddr<A>| {
@@ -224,7 +234,8 @@ where
             })
         });
         let make = Rc::new(make);
-        let mut recipe = Recipe { make, nobody, disguise, promises, timing, layers, below };
+        let mut recipe =
+            Recipe { make, nobody, no_route, disguise, promises, timing, layers, below };
         recipe.promises.mtu -= HEADER;
         recipe
     }
@@ -249,7 +260,10 @@ where
         let up: fn(&A) -> Option<At<u64, A>> = |addr| Some(At { key: 7, addr: addr.clone() });
         let down: fn(&At<u64, A>) -> Option<A> = |at| (at.key == 7).then(|| at.addr.clone());
         let map = move |lower, _, _: &Seed| Stack::new(lower, Map::new(up, down, &limits()));
-        self.on(map, |addr| At { key: 7, addr }, |at| &at.addr)
+        let no_route = At { key: 8, addr: self.nobody.clone() };
+        let mut recipe = self.on(map, |addr| At { key: 7, addr }, |at| &at.addr);
+        recipe.no_route = Some(no_route);
+        recipe
     }
 
     /// The same, chosen at run time.
@@ -286,6 +300,7 @@ where
         let stack = |node| -> Boxed<MemoryAddr, A> { Box::new(self.stack(node, seed)) };
         let world = World::new(seed, nodes, MTU, stack)
             .with_nobody(self.nobody.clone())
+            .with_no_route(self.no_route.clone())
             .with_keys(keys.collect());
         match self.disguise.clone() {
             Some(disguise) => world.with_disguise(move |at, key_of| disguise(at, key_of)),

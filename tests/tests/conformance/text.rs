@@ -35,12 +35,13 @@ pub(crate) fn in_memory(layers: &str) -> Recipe<MemoryAddr, AnyAddr, Boxed<Memor
     let description = description("memory://0", layers);
     let promises = promised(datagrams(), &description);
     let nobody = address(&description, &NOBODY.to_string());
+    let no_route = no_route(&description, &nobody);
     let make = move |node, seed: &tellask::Seed| {
         let (limits, seed, key) = (limits(), seed.clone(), Some(key(node)));
         let parts = Parts { limits, seed, key, clock: Anchor::default(), accept: Accept::Anyone };
         description.build(memory_port(&parts.limits), &parts).expect("a stack that can be made")
     };
-    Recipe::new(make, nobody, Some(Rc::new(disguised)), promises)
+    Recipe::new(make, nobody, no_route, Some(Rc::new(disguised)), promises)
 }
 
 /// What its bottom promises.
@@ -89,6 +90,16 @@ pub(crate) fn address(description: &Description, place: &str) -> AnyAddr {
         }
     }
     text.parse().expect("an address")
+}
+
+/// What is in no channel that is open, where channels are what is on top of a stack's addresses.
+pub(crate) fn no_route(description: &Description, nobody: &AnyAddr) -> Option<AnyAddr> {
+    let named = |layer: &&LayerSpec| matches!(layer, LayerSpec::P2pke | LayerSpec::Mux { .. });
+    let last = description.layers().iter().rfind(named)?;
+    let LayerSpec::Mux { .. } = last else { return None };
+    let text = nobody.to_string();
+    let (_, below) = text.split_once("://")?;
+    format!("nowhere://{below}").parse().ok()
 }
 
 /// What a node would be called at the place of the first and with the key of the second.

@@ -63,7 +63,8 @@ where
         + Send
         + 'static,
 {
-    let seen = Seen { nobody: recipe.nobody.clone(), disguise: recipe.disguise() };
+    let (nobody, no_route) = (recipe.nobody.clone(), recipe.no_route.clone());
+    let seen = Seen { nobody, no_route, disguise: recipe.disguise() };
     run(seed, &recipe.promises, |nodes, seed| {
         let bind = |host: &H, node| host.bind(Box::new(recipe.stack(node, seed)));
         Sockets::new(nodes, bind, seen.clone())
@@ -78,7 +79,8 @@ pub(crate) fn play_text<H: Host>(layers: &str, seed: u64) -> Report {
     // A text has no word for a shorter time-out of handshakes, so this is played in memory only.
     promises.reports_nobody = None;
     let nobody = text::address(&description, &NOBODY.to_string());
-    let seen = Seen { nobody, disguise: Some(Rc::new(text::disguised)) };
+    let no_route = text::no_route(&description, &nobody);
+    let seen = Seen { nobody, no_route, disguise: Some(Rc::new(text::disguised)) };
     run(seed, &promises, |nodes, seed| {
         let open = |host: &H, node| {
             let seed = Seed::from_u64(seed).child(&format!("node {node}"));
@@ -92,6 +94,7 @@ pub(crate) fn play_text<H: Host>(layers: &str, seed: u64) -> Report {
 #[derive(Clone)]
 struct Seen<A> {
     nobody: A,
+    no_route: Option<A>,
     disguise: Option<Disguise<A>>,
 }
 
@@ -352,6 +355,10 @@ impl<H: Host, A: Addr + Send + Sync + Unpin + 'static> Fabric for Sockets<H, A> 
 
     fn nobody(&self) -> Option<A> {
         Some(self.seen.nobody.clone())
+    }
+
+    fn no_route(&self) -> Option<A> {
+        self.seen.no_route.clone()
     }
 
     fn key(&self, node: usize) -> Option<PublicKey> {

@@ -2,6 +2,7 @@
 
 use super::super::planted::{Fault, Out};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use tellask::multi::{MultiAddr, Scheme};
 use tellask::swarm::{AskError, AskId, Message, Refusal, Token};
 use tellask::{Addr, At, BytesMut, Command, Event, Instant, Payload, PeerAddr};
 
@@ -314,34 +315,109 @@ impl<A: Addr + Send> Fault<A> for InOrder<A> {
     }
 }
 
-/// Waits for ever for the outcome of a request to a peer that it heard since, or for that of the others.
+/// Of the peers that were asked, whose outcome is waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whom {
+    /// Who was heard since.
+    Heard,
+    /// Who was heard before that, and not since.
+    Silent,
+    /// Who was never heard.
+    Unknown,
+}
+
+/// Waits for ever for the outcome of a request to some peers.
 pub(super) struct WaitsForEver<A> {
-    pub(super) heard: bool,
-    pub(super) told: BTreeMap<AskId, (A, bool)>,
+    whom: Whom,
+    // Who was asked, and which they are.
+    asked: BTreeMap<AskId, (A, Whom)>,
+    known: BTreeSet<A>,
+}
+
+impl<A> WaitsForEver<A> {
+    pub(super) const fn new(whom: Whom) -> Self {
+        Self { whom, asked: BTreeMap::new(), known: BTreeSet::new() }
+    }
 }
 
 impl<A: Addr + Send> Fault<A> for WaitsForEver<A> {
     fn on_event(&mut self, _: Instant, event: Event<A>, out: &mut Out<A>) {
         if let Event::Told(message) = &event {
-            for (peer, told) in self.told.values_mut() {
-                *told |= *peer == message.src;
+            self.known.insert(message.src.clone());
+            for (_, whom) in self.asked.values_mut().filter(|(peer, _)| *peer == message.src) {
+                *whom = Whom::Heard;
             }
         }
         if let Event::Answered { id, result } = &event
-            && let Some((_, told)) = self.told.remove(id)
-            && matches!(result, Err(AskError::TimedOut { .. } | AskError::Unreachable(_)))
-            && told == self.heard
+            && let Some((peer, whom)) = self.asked.remove(id)
         {
-            return;
+            match result {
+                Ok(_) => drop(self.known.insert(peer)),
+                Err(AskError::TimedOut { .. } | AskError::Unreachable(_)) if whom == self.whom => {
+                    return;
+                }
+                Err(_) => {}
+            }
         }
         out.events.push_back(event);
     }
 
     fn on_command(&mut self, _: Instant, command: Command<A>, out: &mut Out<A>) {
         if let Command::Ask { id, dst, .. } = &command {
-            self.told.insert(*id, (dst.clone(), false));
+            let known = self.known.contains(dst);
+            let whom = if known { Whom::Silent } else { Whom::Unknown };
+            self.asked.insert(*id, (dst.clone(), whom));
         }
         out.commands.push_back(command);
+    }
+}
+
+/// A multi that does not translate tokens: those of its transports, which count alike, and who asked
+/// last under each.
+pub(super) struct Untranslated<A> {
+    counts: BTreeMap<Scheme, u64>,
+    last: BTreeMap<Token, (Token, MultiAddr<A>)>,
+}
+
+impl<A> Default for Untranslated<A> {
+    fn default() -> Self {
+        Self { counts: BTreeMap::new(), last: BTreeMap::new() }
+    }
+}
+
+impl<A: Addr + Send> Fault<MultiAddr<A>> for Untranslated<A> {
+    fn on_event(&mut self, _: Instant, event: Event<MultiAddr<A>>, out: &mut Out<MultiAddr<A>>) {
+        out.events.push_back(match event {
+            Event::Asked { token, message, deadline } => {
+                let count = self.counts.entry(message.src.key).or_default();
+                *count += 1;
+                self.last.insert(Token(*count), (token, message.src.clone()));
+                Event::Asked { token: Token(*count), message, deadline }
+            }
+            Event::Withdrawn { token, src } => {
+                let of = |(_, (real, asker)): &(&Token, &(Token, MultiAddr<A>))| {
+                    *real == token && *asker == src
+                };
+                let known = self.last.iter().find(of).map(|(token, _)| *token);
+                Event::Withdrawn { token: known.unwrap_or(token), src }
+            }
+            other => other,
+        });
+    }
+
+    fn on_command(
+        &mut self,
+        _: Instant,
+        command: Command<MultiAddr<A>>,
+        out: &mut Out<MultiAddr<A>>,
+    ) {
+        out.commands.push_back(match command {
+            Command::Answer { token, dst, result } => {
+                let (token, dst) = self.last.get(&token).cloned().unwrap_or((token, dst));
+                Command::Answer { token, dst, result }
+            }
+            other => other,
+        });
     }
 }
 
