@@ -12,6 +12,7 @@ extern crate alloc;
 
 mod memory;
 mod platform;
+mod serial;
 
 use alloc::{string::ToString as _, vec};
 use core::time::Duration;
@@ -31,8 +32,14 @@ const TEXT: &[u8] = b"hello from nowhere";
 /// Datagrams are handed on so often before the message has to have arrived; a handshake takes four.
 const ROUNDS: usize = 16;
 
-/// A key's id in text and back, then a handshake of two nodes and a message through it.
+/// Two nodes in memory, then two at the ends of a serial line.
 fn run() -> Result<(), &'static str> {
+    in_memory()?;
+    serial::run()
+}
+
+/// A key's id in text and back, then a handshake of two nodes and a message through it.
+fn in_memory() -> Result<(), &'static str> {
     let ((mut alice, alice_addr), (mut bob, bob_addr)) = (node(1), node(2));
     if bob_addr.id.to_string().parse::<PeerId>() != Ok(bob_addr.id) {
         return Err("an id does not survive its text\n");
