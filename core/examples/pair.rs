@@ -1,16 +1,9 @@
-//! Two secure nodes in memory: no sockets, no runtime, no clock.
-//!
-//! `cargo run --example pair`
+//! Two secure nodes in memory: no sockets, no runtime, no clock. `cargo run --example pair`
 
 use core::time::Duration;
-use tellask::identity::SecretKey;
-use tellask::p2pke::P2pke;
-use tellask::swarm::Accept;
-use tellask::time::Anchor;
-use tellask::{
-    Datagram, DatagramInput, DatagramPort, Event, Instant, Limits, MemoryAddr, Node, PeerAddr,
-    Seed, Stack,
-};
+use tellask::{Datagram, DatagramInput, DatagramPort, Event, Instant, Limits, MemoryAddr, Node};
+use tellask::{PeerAddr, Seed, Stack};
+use tellask::{identity::SecretKey, p2pke::P2pke, swarm::Accept, time::Anchor};
 
 type Secure = Node<Stack<DatagramPort<MemoryAddr>, P2pke<MemoryAddr>>>;
 
@@ -26,32 +19,26 @@ fn node(number: u32) -> (Secure, PeerAddr<MemoryAddr>) {
 }
 
 fn main() {
-    let (alice, bob) = (node(1), node(2));
-    let (alice_addr, bob_addr) = (alice.1, bob.1);
-    let mut nodes = [alice, bob];
-    let mut now = Instant::ZERO;
-    nodes[0].0.tell(now, bob_addr, "how do you do?").expect("a short message is accepted");
-
-    let mut told = 0;
-    while told < 2 {
-        // The network of this example: what one node sends, the other has a millisecond later.
-        now = now + Duration::from_millis(1);
-        nodes.reverse();
-        let [(from, src), (to, _)] = &mut nodes;
+    let ((mut from, mut src), (mut to, mut dst)) = (node(1), node(2));
+    let (alice, bob) = (src, dst);
+    from.tell(Instant::ZERO, bob, "how do you do?").expect("a short message is accepted");
+    // The network of this example: what one node sends, the other has a millisecond later.
+    for now in (1..=6).map(|millis| Instant::ZERO + Duration::from_millis(millis)) {
         from.handle_timeout(now);
-        while let Some(Datagram { dst, payload, .. }) = from.poll_transmit() {
-            println!("{now}  {} -> {dst}  {} bytes", src.addr, payload.len());
+        while let Some(Datagram { payload, .. }) = from.poll_transmit() {
             let payload = payload.into_mut();
-            to.handle_input(now, DatagramInput::Datagram { src: src.addr, dst, payload });
+            let (src, dst) = (src.addr, dst.addr);
+            to.handle_input(now, DatagramInput::Datagram { src, dst, payload });
         }
         while let Some(event) = to.poll_event() {
             let Event::Told(message) = event else { continue };
             println!("{now}  {} says {:?}", message.src, message.payload);
-            told += 1;
-            if message.src != bob_addr {
-                assert_eq!(message.src, alice_addr, "proven by its key");
-                to.tell(now, message.src, "very well").expect("the session is up");
+            if message.src == bob {
+                return; // the answer
             }
+            to.tell(now, alice, "very well").expect("the session is up");
         }
+        (from, src, to, dst) = (to, dst, from, src);
     }
+    panic!("no answer within 6 ms");
 }

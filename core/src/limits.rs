@@ -9,8 +9,8 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Established peers of one secure swarm. A new one beyond that takes the place of the one that
-    /// was idle for longest, or is refused where none is idle.
+    /// Established peers of one secure swarm up to which strangers are let in; then none is heard
+    /// until a peer has gone, an idle one 180 s after its handshake. We may dial up to twice as many.
     pub peers: usize,
     /// Half-open handshakes that strangers began, in all.
     pub half_open: usize,

@@ -153,6 +153,11 @@ impl FromStr for Peer {
         let (id, place) = text.split_once('@').ok_or(
             "no peer id: an address reads <peer id>@<host>:<port>, as `tellask listen` prints it",
         )?;
+        if let Some((scheme, _)) = id.split_once("://") {
+            return Err(format!(
+                "an address has no scheme: leave out `{scheme}://`, it reads <peer id>@<host>:<port>"
+            ));
+        }
         let id = id.parse().map_err(|error| format!("before the @: {error}"))?;
         let place: Place = place.parse().map_err(|error| format!("behind the @: {error}"))?;
         if place.port() == 0 {

@@ -7,8 +7,10 @@ use crate::output::Output;
 use crate::stack::{HearArgs, SpeakArgs};
 use clap::{Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
+use std::num::{IntErrorKind, ParseIntError};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Duration;
 
 const GUIDE: &str = "\
@@ -151,7 +153,7 @@ pub(crate) struct TellArgs {
     #[arg(long)]
     pub(crate) whole: bool,
     /// Give up when the peer has not answered for this long
-    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "15", allow_negative_numbers = true, value_parser = patience)]
     pub(crate) timeout: Duration,
     /// Say what was sent
     #[arg(short, long)]
@@ -193,7 +195,7 @@ pub(crate) struct AskArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Give up when there is no answer after this long
-    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "15", allow_negative_numbers = true, value_parser = patience)]
     pub(crate) timeout: Duration,
     /// Say how long it took
     #[arg(short, long)]
@@ -231,10 +233,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "ID_OR_NAME", allow_hyphen_values = true)]
     pub(crate) allow: Vec<Who>,
     /// Answer this many requests at a time; others wait
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(long, value_name = "N", default_value_t = 8, allow_negative_numbers = true, value_parser = whole::<u16>)]
     pub(crate) at_most: u16,
     /// Kill CMD after this long, if the asker has not given up before
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "60", allow_negative_numbers = true, value_parser = patience)]
     pub(crate) within: Duration,
     /// At the end, print the node's counters
     #[arg(long)]
@@ -287,7 +289,7 @@ pub(crate) struct GetArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Give up when nothing of the file has come for this long
-    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "15", allow_negative_numbers = true, value_parser = patience)]
     pub(crate) timeout: Duration,
     /// Say how long it took
     #[arg(short, long)]
@@ -318,16 +320,16 @@ pub(crate) struct PingArgs {
     #[arg(value_name = "ADDR", allow_hyphen_values = true)]
     pub(crate) to: Target,
     /// How many messages to send; 0 for the handshake alone
-    #[arg(short, long, value_name = "N", default_value_t = 4)]
+    #[arg(short, long, value_name = "N", default_value_t = 4, allow_negative_numbers = true, value_parser = whole::<u32>)]
     pub(crate) count: u32,
     /// Time between two messages
-    #[arg(short, long, value_name = "SECONDS", default_value = "0.5", value_parser = seconds)]
+    #[arg(short, long, value_name = "SECONDS", default_value = "0.5", allow_negative_numbers = true, value_parser = seconds)]
     pub(crate) interval: Duration,
     /// How long to wait for an echo
-    #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    #[arg(short, long, value_name = "SECONDS", default_value = "1", allow_negative_numbers = true, value_parser = seconds)]
     pub(crate) wait: Duration,
     /// Give up when the peer has not proven its key for this long
-    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "15", allow_negative_numbers = true, value_parser = patience)]
     pub(crate) timeout: Duration,
     #[command(flatten)]
     pub(crate) speak: SpeakArgs,
@@ -495,10 +497,10 @@ Exit codes: 0 measured; 1 it failed; 2 bad usage or bad input; 130 ended by ctrl
 )]
 pub(crate) struct BenchArgs {
     /// How long to measure each size, in each of four ways
-    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "1", allow_negative_numbers = true, value_parser = seconds)]
     pub(crate) seconds: Duration,
     /// Bytes of a message; several with commas between [default: 64,1200,16384]
-    #[arg(long, value_name = "BYTES", value_delimiter = ',')]
+    #[arg(long, value_name = "BYTES", value_delimiter = ',', allow_negative_numbers = true, value_parser = whole::<usize>)]
     pub(crate) sizes: Vec<usize>,
 }
 
@@ -515,12 +517,18 @@ pub(crate) fn parse(line: impl IntoIterator<Item = OsString>) -> Result<Args, Ex
     Args::try_parse_from(line).map_err(|error| {
         let kind = error.kind();
         let answer = matches!(kind, ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-        if answer || kind == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let left_out = kind == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+        if answer || (left_out && !json) {
             // Help that nobody reads any more is no reason to fail.
             let _ = error.print();
             return if answer { ExitCode::SUCCESS } else { ExitCode::from(2) };
         }
-        Output::new(json).failure(&Failure::bad_input(one_line(&error)))
+        let why = if left_out {
+            "a command is missing; see: tellask --help".to_owned()
+        } else {
+            one_line(&error)
+        };
+        Output::new(json).failure(&Failure::bad_input(why))
     })
 }
 
@@ -542,6 +550,23 @@ fn one_line(error: &clap::Error) -> String {
     } else {
         format!("{first}; see: tellask --help")
     }
+}
+
+/// How long something may take: a time in seconds that is not zero.
+fn patience(text: &str) -> Result<Duration, String> {
+    let time = seconds(text)?;
+    if time.is_zero() {
+        return Err("nothing is done in no time: give more, such as 5 or 0.5".into());
+    }
+    Ok(time)
+}
+
+/// A whole number.
+fn whole<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: ParseIntError| {
+        let large = *error.kind() == IntErrorKind::PosOverflow;
+        if large { "too large a number" } else { "a whole number, such as 4" }.to_owned()
+    })
 }
 
 /// A time in seconds, with a fraction perhaps.

@@ -47,7 +47,16 @@ impl Peers {
             Ok(metadata) if metadata.len() > MAX_LEN => {
                 return Err(failed(&"a peers file has at most 1 MiB"));
             }
-            _ => fs::read_to_string(&path).map_err(|error| failed(&error))?,
+            Ok(metadata) if metadata.is_dir() => {
+                return Err(failed(&"a folder, where the file of names should be: move it away"));
+            }
+            _ => fs::read_to_string(&path).map_err(|error| {
+                if error.kind() == ErrorKind::InvalidData {
+                    failed(&"not a text, which has lines that read NAME <peer id>@<host>:<port>")
+                } else {
+                    failed(&error)
+                }
+            })?,
         };
         let mut lines = Vec::new();
         for (at, line) in text.lines().enumerate() {

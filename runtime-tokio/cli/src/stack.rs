@@ -86,8 +86,10 @@ pub(crate) struct Described(Description);
 
 /// Reads a stack.
 fn described(text: &str) -> Result<Described, String> {
-    let stack: Description =
-        text.parse().map_err(|error: tellask::text::StackError| error.to_string())?;
+    // What is wrong is one line here, without the one that marks the place.
+    let stack: Description = text.parse().map_err(|error: tellask::text::StackError| {
+        error.to_string().lines().next().unwrap_or_default().to_owned()
+    })?;
     if !matches!(stack.bottom(), Bottom::Udp(_)) {
         return Err("a stack begins with udp:// here, such as udp://0.0.0.0:0".into());
     }

@@ -10,10 +10,10 @@
 //!
 //! Timers: those of the channels, indexed. The index may be early, never late.
 //!
-//! Bounds, all in [`Limits`]: peers, half-open handshakes in all and (once half of those are taken) by
-//! network, handshakes of our own, signature checks a second, remembered timestamps, bytes that wait for a
-//! handshake by peer and in all; [`CHAIN`] channels at one address. A hello that finds its place full takes
-//! over one drawn at random.
+//! Bounds, all in [`Limits`]: peers (strangers up to the limit, as many again if we dial them), half-open
+//! handshakes in all and (once half of those are taken) by network, handshakes of our own, signature checks
+//! a second, remembered timestamps, bytes that wait for a handshake by peer and in all; [`CHAIN`] channels at
+//! one address. A hello that finds its place full takes over one drawn at random.
 //!
 //! It refuses asks (version 1 has none: an asking layer above does that over tells), messages to its
 //! own key, and keys that its policy excludes. What comes from below and is not a message of the

@@ -99,12 +99,30 @@ impl<A: Addr + Source> P2pke<A> {
         if !self.local.gate.accept.takes(&dst.id) {
             return Err(Undeliverable::Denied);
         }
-        if self.dialling >= self.limits.dialling || !self.make_room(&dst.addr) {
+        if self.dialling >= self.limits.dialling
+            || !self.make_room_for_dial()
+            || !self.make_room(&dst.addr)
+        {
             return Err(Undeliverable::Full);
         }
         let peer = Peer::new(dst.id, Channel::new(Some(dst.id)), Standing::Dialling);
         self.dialling += 1;
         Ok(self.table.insert(dst.addr.clone(), peer))
+    }
+
+    /// Sees to it that we may dial one more peer: strangers fill half of the places at the most, and a
+    /// peer that was given up makes room.
+    fn make_room_for_dial(&mut self) -> bool {
+        if self.peers + self.down.len() < self.limits.peers.saturating_mul(2) {
+            return true;
+        }
+        match self.down.first().copied() {
+            Some(lingering) => {
+                self.evict(lingering);
+                true
+            }
+            None => false,
+        }
     }
 
     /// Sees to it that one more channel may stand at `addr`: the place of a stranger, or of a peer that

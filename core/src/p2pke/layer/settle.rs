@@ -4,7 +4,7 @@ use super::super::channel::{self, ChannelEvent, Failure};
 use super::P2pke;
 use super::peers::Standing;
 use crate::addr::{Addr, Source};
-use crate::swarm::{DownReason, Event, Undeliverable};
+use crate::swarm::{DownReason, Event, Scope, Undeliverable};
 use crate::table::Slot;
 use crate::time::Instant;
 
@@ -129,8 +129,15 @@ impl<A: Addr + Source> P2pke<A> {
             }
             Standing::Dialling => self.dialling += 1,
             Standing::HalfOpen => {
+                // Many may become strangers again at once: they have the places that others have.
                 let network = self.table.addr(slot).and_then(Source::network);
+                let victim = self.half_open.victim(network, &mut self.local.rng);
                 self.half_open.insert(slot, network);
+                match victim {
+                    Ok(None) => {}
+                    Ok(Some(victim)) => self.evict(victim),
+                    Err(()) => self.evict(slot),
+                }
             }
         }
     }
@@ -162,7 +169,12 @@ impl<A: Addr + Source> P2pke<A> {
 
     /// Takes a channel out, with all that counts it.
     pub(super) fn remove(&mut self, slot: Slot) {
+        let addr = self.peer_addr(slot);
         let Some(peer) = self.table.remove(slot) else { return };
+        if let Some(addr) = addr {
+            // No edge of the side below reaches it any more: it must not stay full for ever.
+            self.up.push(Event::Ready { scope: Scope::To(addr) });
+        }
         self.leave(slot, peer.standing);
         self.stalled.remove(&slot);
         if let Some(armed) = peer.armed {

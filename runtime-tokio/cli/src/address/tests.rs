@@ -21,6 +21,12 @@ fn an_address_reads_back_as_it_is_written() {
 }
 
 #[test]
+fn an_address_with_a_scheme_is_told_to_leave_it_out() {
+    let wrong = format!("udp://{ID}@192.0.2.1:7000").parse::<Peer>().unwrap_err();
+    assert!(wrong.contains("leave out `udp://`"), "{wrong}");
+}
+
+#[test]
 fn ipv6_is_read_without_brackets_too() {
     assert_eq!("::1:7000".parse::<Place>(), "[::1]:7000".parse());
 }

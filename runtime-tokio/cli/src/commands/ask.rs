@@ -25,6 +25,8 @@ pub(super) fn run(args: AskArgs, out: &Output) -> Result<(), Failure> {
     };
     let peer = Peers::load()?.target(args.to)?;
     let key = args.key.load_or_create(out)?;
+    // Where the answer cannot be written, nothing is asked.
+    let file = args.out.as_deref().map(NewFile::create).transpose()?;
     if request.is_none() && io::stdin().is_terminal() {
         out.note("type the request; ctrl-D ends it");
     }
@@ -59,9 +61,8 @@ pub(super) fn run(args: AskArgs, out: &Output) -> Result<(), Failure> {
         .text("channel", &to.key)
         .number("bytes", answer.len() as u64)
         .fraction("ms", took.as_secs_f64() * 1e3);
-    match args.out {
-        Some(path) => {
-            let mut file = NewFile::create(&path)?;
+    match file {
+        Some(mut file) => {
             file.write(&answer)?;
             file.finish()?;
             out.record(record)?;

@@ -9,7 +9,7 @@ use crate::node::{self, Line};
 use crate::output::{Digits, Hex, Output, Time};
 use crate::peers::Peers;
 use crate::progress::Progress;
-use crate::ranges::{PART, Part, Request};
+use crate::ranges::{MAX_NAME, PART, Part, Request};
 use sha2::{Digest as _, Sha256};
 use std::collections::VecDeque;
 use std::future::Future;
@@ -31,6 +31,11 @@ pub(super) fn run(args: GetArgs, out: &Output) -> Result<(), Failure> {
         return Err(Failure::bad_input(
             "what is got may drive the terminal: give --out FILE, or a pipe",
         ));
+    }
+    if !(1..=MAX_NAME).contains(&args.name.len()) {
+        return Err(Failure::bad_input(format_args!(
+            "a file's name has 1 to {MAX_NAME} bytes: give its path in the folder that is served"
+        )));
     }
     let peer = Peers::load()?.target(args.from)?;
     let key = args.key.load_or_create(out)?;

@@ -49,6 +49,9 @@ fn whoever_does_not_serve_says_so_at_once() {
     let ask = alice.run(&["ask", &listener.addr, "anybody?"]);
     ask.failed(1, &["nobody answers", "`main`", "tellask serve"]);
     assert_eq!(listener.next("unanswered")["bytes"], 8);
+    // Whose answer cannot be written asks nothing.
+    let ask = alice.run(&["ask", &listener.addr, "x", "--out", "missing/answer"]);
+    ask.failed(2, &["missing/answer"]);
     let server = carol.serve(&["--echo", "--channel", "other"]);
     let ask = alice.run(&["ask", &server.addr, "x"]);
     ask.failed(1, &["nobody answers", "`main`"]);
@@ -133,7 +136,7 @@ mod exec {
         let (alice, bob) = (User::new(), User::new());
         alice.id();
         let server = bob.serve(&["--exec", &lingering(&bob)]);
-        let mut asking = alice.command(&["ask", &server.addr, "x"]).spawn().unwrap();
+        let asking = alice.command(&["ask", &server.addr, "x"]).spawn().unwrap();
         let path = bob.path("pipe");
         let mut pipe = std::io::BufReader::new(fs::File::open(path).unwrap());
         let mut line = String::new();
@@ -144,8 +147,28 @@ mod exec {
         line.clear();
         std::io::Read::read_to_string(&mut pipe, &mut line).unwrap();
         assert_eq!(line, "", "something lives on");
-        asking.kill().unwrap();
-        asking.wait().unwrap();
+        let asked = Ran::from(asking.wait_with_output().unwrap());
+        asked.failed(1, &["the peer refused", "stopped serving"]);
+    }
+
+    #[test]
+    fn a_command_is_killed_when_its_asker_gives_up() {
+        let (alice, bob) = (User::new(), User::new());
+        alice.id();
+        let mut server = bob.serve(&["--exec", &lingering(&bob)]);
+        let asking = alice.command(&["ask", &server.addr, "x", "--timeout", "60"]).spawn().unwrap();
+        let path = bob.path("pipe");
+        let mut pipe = std::io::BufReader::new(fs::File::open(path).unwrap());
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut pipe, &mut line).unwrap();
+        assert_eq!(line, "begun\n");
+        let kill = format!("kill -INT {}", asking.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        assert_eq!(asking.wait_with_output().unwrap().status.code(), Some(130));
+        line.clear();
+        std::io::Read::read_to_string(&mut pipe, &mut line).unwrap();
+        assert_eq!(line, "", "something lives on");
+        assert_eq!(server.next("refused")["reason"], "the asker gave up");
     }
 
     #[test]
@@ -234,7 +257,6 @@ mod dir {
             "..",
             ".",
             "/",
-            "",
             "in/",
             "..\\secret",
             "in\\large",
@@ -246,8 +268,6 @@ mod dir {
         }
         alice.run(&["get", &server.addr, "missing"]).failed(1, &["missing: no such file"]);
         alice.run(&["get", &server.addr, "in"]).failed(1, &["in: not a file"]);
-        let long = "x".repeat(2_000);
-        alice.run(&["get", &server.addr, &long]).failed(1, &["the peer refused"]);
         alice.run(&["ask", &server.addr, "small"]).failed(1, &["tellask get"]);
         assert_eq!(alice.run(&["get", &server.addr, "small"]).ok().out, "small");
     }

@@ -79,6 +79,16 @@ fn a_damaged_line_is_named() {
 }
 
 #[test]
+fn what_is_no_file_of_names_is_said_in_one_line() {
+    let user = User::new();
+    std::fs::create_dir_all(user.config("peers")).unwrap();
+    user.run(&["peer", "list"]).failed(2, &["peers: a folder"]);
+    std::fs::remove_dir(user.config("peers")).unwrap();
+    std::fs::write(user.config("peers"), [0xff, 0xfe]).unwrap();
+    user.run(&["peer", "list"]).failed(2, &["peers: not a text", "NAME <peer id>@"]);
+}
+
+#[test]
 fn a_wrong_address_is_said_in_one_line() {
     let user = User::new();
     let add = |addr: &str| user.run(&["peer", "add", "bob", addr]);

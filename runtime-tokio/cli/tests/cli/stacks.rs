@@ -59,7 +59,8 @@ fn a_peer_that_answers_nothing_is_given_up_in_time_whatever_the_stack() {
 fn a_mistake_in_a_stack_is_said_in_one_line() {
     let user = User::new();
     let listen = |stack: &str| user.run(&["listen", "--stack", stack]);
-    listen("udp://127.0.0.1:0 | p2pk").failed(2, &["p2pk", "p2pke"]);
+    let wrong = listen("udp://127.0.0.1:0 | p2pk").failed(2, &["p2pk", "p2pke"]);
+    assert!(!wrong.err.contains('^'), "a mark without its line: {wrong:?}");
     listen("udp://127.0.0.1:0 | ask").failed(2, &["one p2pke"]);
     listen("udp://127.0.0.1:0 | mux(u16) | p2pke").failed(2, &["one p2pke"]);
     listen("memory://1 | p2pke").failed(2, &["udp://"]);

@@ -56,7 +56,11 @@ fn a_mistake_gets_one_line_and_says_what_would_be_right() {
     user.run(&["key", "show", "--passphrase-fiel", "x"]).failed(2, &["--passphrase-file"]);
     user.run(&["tell"]).failed(2, &["<ADDR>"]);
     user.run(&["ping", "bob", "-c", "many"]).failed(2, &["many"]);
-    user.run(&["ping", "bob", "-w", "-1"]).failed(2, &["-1"]);
+    user.run(&["ping", "bob", "-c", "-1"]).failed(2, &["-1", "a whole number"]);
+    user.run(&["serve", "--echo", "--at-most", "70000"]).failed(2, &["70000", "too large"]);
+    user.run(&["bench", "--sizes", "1,x"]).failed(2, &["'x'", "a whole number"]);
+    user.run(&["ping", "bob", "-w", "-1"]).failed(2, &["-1", "a number of seconds"]);
+    user.run(&["ask", "bob", "x", "--timeout", "0"]).failed(2, &["no time", "give more"]);
     user.run(&["bench", "--seconds", "0"]).failed(2, &["--seconds 0"]);
     user.run(&["tell", "a b", "x"]).failed(2, &["neither a name nor an address"]);
     user.run(&["key", "new", "--format", "rsa"]).failed(2, &["pkcs8", "openssh"]);
@@ -64,8 +68,11 @@ fn a_mistake_gets_one_line_and_says_what_would_be_right() {
     user.run(&["serve"]).failed(2, &["--exec", "--dir", "--echo"]);
     user.run(&["serve", "--echo", "--dir", "."]).failed(2, &["--dir"]);
     user.run(&["serve", "--dir", "missing"]).failed(2, &["missing"]);
+    user.run(&["serve", "--exec", " "]).failed(2, &["--exec", "such as"]);
     user.run(&["serve", "--echo", "--at-most", "0"]).failed(2, &["--at-most 0"]);
     user.run(&["ask", "bob", "x", "--file", "y"]).failed(2, &["--file"]);
+    user.run(&["get", "bob", ""]).failed(2, &["1 to 1024 bytes"]);
+    user.run(&["get", "bob", &"x".repeat(1025)]).failed(2, &["1 to 1024 bytes"]);
     user.run(&["get", "bob", "x", "--json"]).failed(2, &["--out"]);
     user.run(&["ask", "bob", "--file", "missing"]).failed(2, &["missing"]);
     user.run(&["listen", "--allow", "a@b"]).failed(2, &["43 characters"]);
@@ -75,9 +82,16 @@ fn a_mistake_gets_one_line_and_says_what_would_be_right() {
 #[test]
 fn a_failure_is_json_for_programs() {
     let user = User::new();
-    for args in [&["--json", "tell", "nobody", "x"][..], &["tell", "--json"]] {
+    for args in [
+        &["--json", "tell", "nobody", "x"][..],
+        &["tell", "--json"],
+        &["--json"],
+        &["--json", "key"],
+        &["peer", "--json"],
+    ] {
         let ran = user.run(args);
         let error = &ran.json()[0];
+        assert_eq!(ran.code, Some(2), "{ran:?}");
         assert_eq!((&error["event"], &error["exit_code"]), (&"error".into(), &2.into()));
         assert!(ran.err.contains(error["message"].as_str().unwrap()), "{ran:?}");
     }

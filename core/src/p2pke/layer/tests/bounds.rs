@@ -3,7 +3,7 @@
 use super::*;
 
 /// A first hello of a node that wants to talk to node 1.
-fn hello_of(number: u32, now: Instant) -> BytesMut {
+pub(super) fn hello_of(number: u32, now: Instant) -> BytesMut {
     let mut stranger = secure(number, Accept::Anyone, &Limits::default());
     stranger.tell(now, addr(1), "x").unwrap();
     stranger.poll_transmit().unwrap().payload.into_mut()
@@ -173,4 +173,61 @@ fn a_stranger_counts_as_one_once_our_own_handshake_with_it_has_failed() {
     world.run(Duration::from_secs(10));
     assert_eq!(world.value(0, "p2pke.half_open"), 0);
     assert_eq!(world.value(0, "p2pke.channels"), 0);
+}
+
+#[test]
+fn strangers_leave_us_places_to_dial_and_those_are_bounded_too() {
+    let mut world = World::with(8, &Limits { peers: 2, ..Limits::default() });
+    for stranger in 1..3 {
+        world.tell(stranger, 0, b"in").unwrap();
+        world.settle();
+    }
+    assert_eq!(world.told(0).len(), 2);
+    for ours in 3..5 {
+        world.tell(0, ours, b"out").unwrap();
+        world.settle();
+        assert_eq!(world.told(ours as usize), [(addr(0), b"out".to_vec())]);
+    }
+    assert_eq!(world.value(0, "p2pke.peers"), 4);
+    command_tell(&mut world, 5, 1);
+    let refused = Event::Undelivered { dst: addr(5), reason: Undeliverable::Full };
+    assert!(world.events(0).contains(&refused));
+    assert_eq!(world.value(0, "p2pke.channels"), 4);
+    // Who was given up makes room.
+    world.cut = true;
+    world.run(Duration::from_secs(181));
+    assert_eq!(world.value(0, "p2pke.peers_lingering"), 4);
+    world.tell(0, 6, b"again").unwrap();
+    assert_eq!(world.value(0, "p2pke.peers_lingering"), 3);
+}
+
+#[test]
+fn a_peer_that_was_full_and_is_gone_is_ready_for_a_new_beginning() {
+    let limits = Limits::default();
+    let clock = Anchor { at: Instant::ZERO, date: UnixTime::new(1_800_000_000, 0) };
+    let mut layers = [0, 1].map(|number| {
+        P2pke::new(key(number), &Seed::from_u64(number.into()), clock, Accept::Anyone, &limits)
+    });
+    let now = Instant::ZERO + Duration::from_secs(1);
+    for layer in &mut layers {
+        let link = Link { unit: MTU, tell_max: MTU, ..Link::unknown() };
+        layer.handle_input(now, Event::Link(link));
+    }
+    layers[0].handle_command(now, Command::Identify { dst: addr(1) });
+    for turn in 0..6 {
+        let (from, to) = (turn % 2, (turn + 1) % 2);
+        while let Some(command) = layers[from].poll_transmit() {
+            let Command::Tell { payload, .. } = command else { continue };
+            let (src, dst) = (MemoryAddr(from as u32), MemoryAddr(to as u32));
+            let payload = payload.into_mut();
+            layers[to].handle_input(now, Event::Told(Message { src, dst, payload }));
+        }
+    }
+    let layer = &mut layers[0];
+    layer.handle_input(now, Event::Full { scope: Scope::To(MemoryAddr(1)) });
+    while !layer.is_full(&addr(1)) {
+        layer.handle_command(now, Command::Tell { dst: addr(1), payload: vec_of(1_000) });
+    }
+    layer.handle_command(now, Command::Disconnect { dst: addr(1) });
+    assert!(!layer.is_full(&addr(1)), "nobody would ever dial it again");
 }

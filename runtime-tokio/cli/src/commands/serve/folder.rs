@@ -82,7 +82,7 @@ impl Folder {
             return Err(refuse(
                 NOT_FOUND,
                 name,
-                "a name is a path within the folder, without `..`",
+                "a name is a path within the folder, without `.`, `..` or empty parts",
             ));
         }
         let path = self.root.join(name).canonicalize();

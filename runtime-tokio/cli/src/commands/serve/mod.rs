@@ -23,6 +23,8 @@ use tokio::task::JoinSet;
 
 /// Bytes of an answer that the layers need for themselves, and more.
 const HEADERS: usize = 1024;
+/// How often it is looked whether an asker still waits.
+const LOOK: Duration = Duration::from_millis(100);
 
 pub(super) fn run(args: ServeArgs, out: &Output) -> Result<(), Failure> {
     if args.at_most == 0 {
@@ -30,6 +32,9 @@ pub(super) fn run(args: ServeArgs, out: &Output) -> Result<(), Failure> {
     }
     let peers = Peers::load()?;
     let accept = peers.accept(args.allow)?;
+    if args.what.exec.as_ref().is_some_and(|line| line.trim().is_empty()) {
+        return Err(Failure::bad_input("--exec has no command: give one, such as 'tr a-z A-Z'"));
+    }
     let answers = match (args.what.exec, args.what.dir) {
         (Some(line), _) => Answers::Exec(Exec { line, within: args.within, max_output: 0 }),
         (None, Some(path)) => Answers::Dir(Folder::new(&path)?),
@@ -168,22 +173,19 @@ impl Answers {
         let question = request.payload().clone();
         let bytes = question.len();
         let remaining = request.remaining();
+        let pending = Pending(Some(request));
+        let given_up = Refusal::new(Refusal::UNANSWERED, "the asker gave up");
         let answer = if remaining.is_zero() {
-            Err(Refusal::new(Refusal::UNANSWERED, "nobody waits for the answer any more"))
+            Err(given_up)
         } else {
-            Arc::clone(&self).answer(&from, question, remaining).await
-        };
-        let outcome = match answer {
-            Ok(answer) => {
-                let len = answer.len();
-                request.answer(answer);
-                Ok(len)
-            }
-            Err(refusal) => {
-                request.refuse(refusal.clone());
-                Err(refusal)
+            let answer = Arc::clone(&self).answer(&from, question, remaining);
+            match race(answer, pending.unwanted()).await {
+                Either::First(answer) => answer,
+                Either::Second(()) => Err(given_up),
             }
         };
+        let outcome = answer.as_ref().map(Bytes::len).map_err(Refusal::clone);
+        pending.answer(answer);
         Asked { from, bytes, took: begun.elapsed(), outcome }
     }
 
@@ -205,6 +207,35 @@ impl Answers {
                 });
                 read.await.unwrap_or_else(|_| Err(Refusal::unanswered())).map(Bytes::from)
             }
+        }
+    }
+}
+
+/// A request that is being answered. Where that is broken off, its asker is told.
+struct Pending(Option<Request<Spot>>);
+
+impl Pending {
+    /// Waits until nobody waits for the answer any more.
+    async fn unwanted(&self) {
+        while self.0.as_ref().is_some_and(Request::is_wanted) {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    fn answer(mut self, answer: Result<Bytes, Refusal>) {
+        match (self.0.take(), answer) {
+            (Some(request), Ok(answer)) => request.answer(answer),
+            (Some(request), Err(refusal)) => request.refuse(refusal),
+            (None, _) => {}
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(request) = self.0.take() {
+            let why = "the peer stopped serving before it had an answer";
+            request.refuse(Refusal::new(Refusal::UNANSWERED, why));
         }
     }
 }
