@@ -227,7 +227,8 @@ impl<A: Addr + Send + Sync + 'static> Builder<A> {
 }
 
 impl<A: Addr> Builder<PeerAddr<A>> {
-    /// Whom the node talks to; anyone by default. [`Node::set_accept`] changes it later.
+    /// Whom the node talks to; anyone by default. [`Node::set_accept`] changes it later. Under channels,
+    /// say it before [`channels`](Self::channels), and change it with [`Setting::Accept`](tellask::swarm::Setting).
     pub fn accept(mut self, accept: Accept) -> Self {
         self.accept = accept;
         self
@@ -235,7 +236,8 @@ impl<A: Addr> Builder<PeerAddr<A>> {
 }
 
 impl Builder<AnyAddr> {
-    /// Whom the secure layers of the stack talk to; anyone by default. [`Node::set_accept`] changes it later.
+    /// Whom the secure layers of the stack talk to; anyone by default. [`Node::set`] changes it later, with
+    /// [`Setting::Accept`](tellask::swarm::Setting).
     pub fn accept(mut self, accept: Accept) -> Self {
         self.accept = accept;
         self
