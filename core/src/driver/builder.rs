@@ -252,7 +252,8 @@ impl<A: Addr + Send + Sync + 'static, R: Runtime> Builder<A, R> {
 }
 
 impl<A: Addr, R: Runtime> Builder<PeerAddr<A>, R> {
-    /// Whom the node talks to; anyone by default. [`Handle::set_accept`] changes it later.
+    /// Whom the node talks to; anyone by default. [`Handle::set_accept`] changes it later. Under channels,
+    /// say it before [`channels`](Self::channels), and change it with [`Setting::Accept`](crate::swarm::Setting).
     pub fn accept(mut self, accept: Accept) -> Self {
         self.accept = accept;
         self
@@ -260,7 +261,8 @@ impl<A: Addr, R: Runtime> Builder<PeerAddr<A>, R> {
 }
 
 impl<R: Runtime> Builder<AnyAddr, R> {
-    /// Whom the secure layers of the stack talk to; anyone by default. [`Handle::set_accept`] changes it later.
+    /// Whom the secure layers of the stack talk to; anyone by default. [`Handle::set`] changes it later, with
+    /// [`Setting::Accept`](crate::swarm::Setting).
     pub fn accept(mut self, accept: Accept) -> Self {
         self.accept = accept;
         self
