@@ -133,6 +133,7 @@ where
 
     fn switch(&mut self, from: usize, to: usize, bytes: &mut usize) -> usize {
         let mut count = 0;
+        self.nodes[from].finish_round(self.now);
         while let Some(Datagram { payload, .. }) = self.nodes[from].poll_transmit() {
             let [src, dst] = [from, to].map(|place| udp(place as u8 + 1));
             let payload = payload.into_mut();
