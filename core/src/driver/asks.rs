@@ -136,6 +136,8 @@ impl<A: Clone + Ord> Asks<A> {
         sink.gauge("asks_under_way", self.ours.len() as u64);
         sink.gauge("asks_to_take", self.theirs.len() as u64);
         sink.gauge("asks_to_answer", self.taken.len() as u64);
+        sink.gauge("asks_waiting", self.waiting.len() as u64);
+        sink.gauge("servers", self.servers.len() as u64);
     }
 
     fn pop(&mut self) -> Option<Asked<A>> {
@@ -189,7 +191,8 @@ impl<L: Swarm> Hub<L> {
         }
         let id = self.ticket(ticket, || What::Answer(dst.clone()));
         let payload = core::mem::take(payload);
-        self.asks.ours.insert(id, Ours::Waiting(cx.waker().clone()));
+        // What is there at once wakes nobody; who has to wait says so further down.
+        self.asks.ours.insert(id, Ours::Waiting(Waker::noop().clone()));
         if let Err(error) = self.node.ask(now, AskId::new(id), dst.clone(), payload, deadline) {
             self.asks.ours.remove(&id);
             return Poll::Ready(Err(error));

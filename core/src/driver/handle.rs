@@ -87,7 +87,9 @@ impl<S: Swarm, C: Clock> Handle<S, C> {
     /// Puts up to `max` messages that are there behind those in `messages`, and waits where there is
     /// none. Returns how many: zero once the node is closed and none is left, or where `max` is zero.
     ///
-    /// For many messages a second: one lock serves them all. Cancel-safe.
+    /// For many messages a second: one lock serves them all.
+    ///
+    /// Cancel-safe: where it is dropped, no message is lost, and `messages` is as it was.
     pub async fn receive_many(
         &self,
         messages: &mut Vec<Message<S::Addr, Bytes>>,
@@ -230,7 +232,8 @@ impl<S: Swarm, C: Clock> Handle<S, C> {
     /// latest. Whoever waits on any handle is told. Where several handles close, the earliest deadline
     /// counts for all.
     ///
-    /// Where it is dropped, the node goes on closing, until that deadline. Where nobody runs the driver
+    /// Cancel-safe: where it is dropped, the node goes on closing, until that deadline; another close
+    /// waits for the same end. Not polled at all, it closes nothing. Where nobody runs the driver
     /// it waits until somebody does, or drops it: only that closes the socket.
     ///
     /// # Errors
@@ -399,7 +402,32 @@ impl<S: Swarm, C: Clock> Events<S, C> {
     ///
     /// Cancel-safe: where it is dropped, nothing is lost.
     pub async fn next(&mut self) -> Option<Notice<S::Addr>> {
-        poll_fn(|cx| self.shared.with(|hub, _| hub.poll_notice(self.listener, cx))).await
+        let mut listening = Listening { events: self, waits: false };
+        poll_fn(|cx| listening.poll(cx)).await
+    }
+}
+
+/// Somebody who waits for a notice; nobody is woken for it once it is dropped.
+struct Listening<'a, S: Swarm, C: Clock> {
+    events: &'a Events<S, C>,
+    waits: bool,
+}
+
+impl<S: Swarm, C: Clock> Listening<'_, S, C> {
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<Notice<S::Addr>>> {
+        let Events { shared, listener } = self.events;
+        let notice = shared.with(|hub, _| hub.poll_notice(*listener, cx));
+        self.waits = notice.is_pending();
+        notice
+    }
+}
+
+impl<S: Swarm, C: Clock> Drop for Listening<'_, S, C> {
+    fn drop(&mut self) {
+        if self.waits {
+            let Events { shared, listener } = self.events;
+            shared.with(|hub, _| hub.forget_notice(*listener));
+        }
     }
 }
 

@@ -262,16 +262,17 @@ impl<L: Swarm> Hub<L> {
             return Poll::Ready(Err(Undeliverable::Closed.into()));
         }
         let under_way = self.identifying.contains_key(dst);
-        self.identifying.entry(dst.clone()).or_default().register(id, cx.waker());
         if !asked && !under_way {
+            // A refusal is there at once: then there is nobody to wake.
+            self.identifying.entry(dst.clone()).or_default().register(id, Waker::noop());
             self.node.handle_command(now, Command::Identify { dst: dst.clone() });
-            // A refusal is there at once.
             self.absorb(now);
             self.kick(now);
             if let Some(result) = self.identified.remove(&id) {
                 return Poll::Ready(result);
             }
         }
+        self.identifying.entry(dst.clone()).or_default().register(id, cx.waker());
         Poll::Pending
     }
 
@@ -374,6 +375,11 @@ impl<L: Swarm> Hub<L> {
         self.listeners.poll(id, self.stage == Stage::Ended, cx)
     }
 
+    /// Nobody waits for the listener's next notice any more.
+    pub fn forget_notice(&mut self, id: ListenerId) {
+        self.listeners.forget(id);
+    }
+
     /// The listener is gone.
     pub fn unlisten(&mut self, id: ListenerId) {
         self.listeners.remove(id);
@@ -391,6 +397,9 @@ impl<L: Swarm> Hub<L> {
         snapshot.gauge("receive_messages", self.inbox.len() as u64);
         snapshot.gauge("receivers", self.receivers.len() as u64);
         snapshot.gauge("tellers", self.tellers.values().map(WaitList::len).sum::<usize>() as u64);
+        let identifying = self.identifying.values().map(WaitList::len).sum::<usize>();
+        snapshot.gauge("identifiers", (identifying + self.identified.len()) as u64);
+        snapshot.gauge("closers", self.closers.len() as u64);
         snapshot.gauge("listeners", self.listeners.len() as u64);
         self.asks.stats(&mut snapshot);
         snapshot.leave();
@@ -456,6 +465,9 @@ impl<L: Swarm> Hub<L> {
         self.stage = Stage::Ended;
         self.parked = None;
         self.wake_all();
+        let mut closers = core::mem::take(&mut self.closers);
+        self.wake_list(&mut closers);
+        self.listeners.wake(&mut self.wakes.others);
     }
 
     /// When the driver is to take its next turn at the latest.
@@ -570,7 +582,7 @@ impl<L: Swarm> Hub<L> {
         }
     }
 
-    /// No events follow: whoever waits for one is told.
+    /// No events follow: whoever waits for one is told. Notices may follow still, until the socket is closed.
     fn closed(&mut self) {
         if self.stage < Stage::Closed {
             self.stage = Stage::Closed;
@@ -587,10 +599,8 @@ impl<L: Swarm> Hub<L> {
         }
         self.ready(&Scope::All);
         self.asks.end(&mut self.wakes);
-        for mut list in [core::mem::take(&mut self.receivers), core::mem::take(&mut self.closers)] {
-            self.wake_list(&mut list);
-        }
-        self.listeners.wake(&mut self.wakes.others);
+        let mut receivers = core::mem::take(&mut self.receivers);
+        self.wake_list(&mut receivers);
     }
 
     fn wake_list(&mut self, list: &mut WaitList) {

@@ -113,6 +113,13 @@ impl<A: Clone> Listeners<A> {
         Poll::Pending
     }
 
+    /// Whoever waited for the listener's next notice does no longer.
+    pub(super) fn forget(&mut self, id: ListenerId) {
+        if let Some(listener) = self.each.get_mut(&id) {
+            listener.waker = None;
+        }
+    }
+
     pub(super) fn wake(&mut self, wakes: &mut Vec<Waker>) {
         wakes.extend(self.each.values_mut().filter_map(|listener| listener.waker.take()));
     }

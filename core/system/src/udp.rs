@@ -3,7 +3,8 @@
 //! Down, a [`Run`] of datagrams of one size to one destination is one call (segmentation offload). Up,
 //! one call fills [`SLOTS`] buffers, each with one datagram or with a run that the kernel joined.
 //!
-//! Memory: a buffer that is at least a quarter full is split into its messages without a copy and
+//! Memory: the buffers, 1 MiB of them, belong to the thread, not to a socket; from one of its calls to the next they serve
+//! whichever socket has something. A buffer that is at least a quarter full is split into its messages without a copy and
 //! replaced; from an emptier one the bytes are copied into a buffer of their own size. So a message
 //! pins at most four times the bytes that arrived with it, and small datagrams pin nothing but
 //! themselves.
@@ -12,6 +13,7 @@
 //! addresses. They are mapped here, once, in both directions; nothing above sees one.
 
 use bytes::BytesMut;
+use core::cell::Cell;
 use core::fmt;
 use core::net::{IpAddr, SocketAddr, SocketAddrV6};
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
@@ -41,8 +43,30 @@ pub struct Udp {
     local: UdpAddr,
     family: Family,
     max_segments: usize,
+    // From a call that received something until that is taken.
+    filled: Option<Box<Slots>>,
+}
+
+/// What one call fills.
+struct Slots {
     buffers: [BytesMut; SLOTS],
     metas: [RecvMeta; SLOTS],
+}
+
+thread_local! {
+    /// Those that no socket of this thread has.
+    static SPARE: Cell<Option<Box<Slots>>> = const { Cell::new(None) };
+}
+
+impl Slots {
+    fn spare() -> Box<Self> {
+        SPARE.take().unwrap_or_else(|| {
+            Box::new(Self {
+                buffers: core::array::from_fn(|_| BytesMut::zeroed(BUFFER)),
+                metas: [RecvMeta::default(); SLOTS],
+            })
+        })
+    }
 }
 
 /// Whom the socket can reach.
@@ -81,8 +105,7 @@ impl Udp {
                 SocketAddr::V6(_) => Family::V6,
             },
             max_segments: state.max_gso_segments(),
-            buffers: core::array::from_fn(|_| BytesMut::zeroed(BUFFER)),
-            metas: [RecvMeta::default(); SLOTS],
+            filled: None,
             state,
         };
         Ok((io, udp))
@@ -156,8 +179,16 @@ impl Udp {
     where
         UdpSockRef<'a>: From<&'a S>,
     {
-        let mut slices = self.buffers.each_mut().map(|buffer| IoSliceMut::new(buffer));
-        self.state.recv(io.into(), &mut slices, &mut self.metas)
+        let mut slots = self.filled.take().unwrap_or_else(Slots::spare);
+        let Slots { buffers, metas } = &mut *slots;
+        let mut slices = buffers.each_mut().map(|buffer| IoSliceMut::new(buffer));
+        let result = self.state.recv(io.into(), &mut slices, metas);
+        if result.is_ok() {
+            self.filled = Some(slots);
+        } else {
+            SPARE.set(Some(slots));
+        }
+        result
     }
 
     /// Takes the datagrams out of the first `count` buffers.
@@ -167,7 +198,9 @@ impl Udp {
         arrived: &mut impl Extend<DatagramInput<UdpAddr>>,
         counters: &mut SocketCounters,
     ) {
-        for (meta, buffer) in self.metas.iter().zip(&mut self.buffers).take(count) {
+        let Some(mut slots) = self.filled.take() else { return };
+        let Slots { buffers, metas } = &mut *slots;
+        for (meta, buffer) in metas.iter().zip(buffers).take(count) {
             let src = UdpAddr(canonical(meta.addr));
             let dst = meta.dst_ip.map_or(self.local, |ip| {
                 UdpAddr(SocketAddr::new(ip.to_canonical(), self.local.0.port()))
@@ -178,6 +211,7 @@ impl Udp {
                 DatagramInput::Datagram { src, dst, payload }
             }));
         }
+        SPARE.set(Some(slots));
     }
 }
 

@@ -5,8 +5,10 @@
 
 pub(crate) mod boringtun;
 pub(crate) mod cipher;
+pub(crate) mod latency;
 pub(crate) mod layers;
 pub(crate) mod quinn;
 pub(crate) mod ratio;
+pub(crate) mod smol;
 pub(crate) mod tellask;
 pub(crate) mod text;

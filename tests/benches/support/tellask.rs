@@ -17,9 +17,9 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// How long a round may take before it has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// How long nothing arrives before a round's last message has.
-const QUIET: Duration = Duration::from_millis(50);
+pub(crate) const QUIET: Duration = Duration::from_millis(50);
 
 /// Two ends of one session.
 pub(crate) fn sessions() -> (Session, Session) {
@@ -122,9 +122,9 @@ impl Pair {
 
 /// Two nodes on UDP, and the runtime they live on.
 pub(crate) struct Udp {
-    runtime: Runtime,
-    sender: tellask_tokio::Node<PeerAddr<UdpAddr>>,
-    receiver: tellask_tokio::Node<PeerAddr<UdpAddr>>,
+    pub(crate) runtime: Runtime,
+    pub(crate) sender: tellask_tokio::Node<PeerAddr<UdpAddr>>,
+    pub(crate) receiver: tellask_tokio::Node<PeerAddr<UdpAddr>>,
 }
 
 /// Two secure nodes on loopback in two worker threads.
@@ -156,12 +156,14 @@ pub(crate) fn udp_asking() -> Udp {
 
 type UdpBuilder = tellask_tokio::Builder<PeerAddr<UdpAddr>>;
 
+/// tokio in two worker threads.
+pub(crate) fn runtime() -> Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(2).enable_all().build().expect("a runtime")
+}
+
 fn udp_with(layers: impl Fn(UdpBuilder) -> UdpBuilder) -> Udp {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = runtime();
     let (sender, receiver) = runtime.block_on(async {
         let node = async |seed| {
             let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
