@@ -240,7 +240,7 @@ async fn visits(count: usize, group: usize) -> Result<Row, Box<dyn Error>> {
 }
 
 async fn talk<R: Runtime>(guest: &Node<R>, host: &Node<R>) -> Result<(), Box<dyn Error>> {
-    let to = host.local_addrs()[0].clone();
+    let to = host.local_addrs()[0];
     let answer = async {
         host.next_ask().await.ok_or("the host was closed")?.answer("well");
         Ok::<(), Box<dyn Error>>(())
