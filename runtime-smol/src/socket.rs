@@ -14,12 +14,14 @@ use tellask_system::{DRAINS, SLOTS, Udp, receive_error};
 pub struct Socket {
     io: Async<UdpSocket>,
     udp: Udp,
+    // The last call found nothing, and no datagram came since as far as the reactor knows.
+    drained: bool,
 }
 
 impl Socket {
     pub(crate) fn bind(addr: UdpAddr) -> io::Result<Self> {
         let (io, udp) = Udp::bind(addr)?;
-        Ok(Self { io: Async::new(io)?, udp })
+        Ok(Self { io: Async::new(io)?, udp, drained: false })
     }
 }
 
@@ -37,7 +39,7 @@ impl driver::Socket for Socket {
     }
 
     fn poll_send(&mut self, run: &Run<'_>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        let Self { io, udp } = self;
+        let Self { io, udp, .. } = self;
         loop {
             match udp.send(io, run) {
                 Ok(()) => return Poll::Ready(Ok(())),
@@ -58,23 +60,28 @@ impl driver::Socket for Socket {
         counters: &mut SocketCounters,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Left, ReceiveError>> {
-        let Self { io, udp } = self;
+        let Self { io, udp, drained } = self;
         let count = loop {
-            let error = match udp.receive(io) {
-                Ok(count) => break count,
-                Err(error) => error,
-            };
-            if error.kind() != io::ErrorKind::WouldBlock {
-                return Poll::Ready(Err(receive_error(&error)));
+            // To ask the reactor costs a lock, to ask the kernel a call.
+            if *drained {
+                if ready!(io.poll_readable(cx)).is_err() {
+                    return Poll::Ready(Err(ReceiveError::Socket));
+                }
+                *drained = false;
             }
-            if ready!(io.poll_readable(cx)).is_err() {
-                return Poll::Ready(Err(ReceiveError::Socket));
+            match udp.receive(io) {
+                Ok(count) => break count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => *drained = true,
+                Err(error) => return Poll::Ready(Err(receive_error(&error))),
             }
         };
         udp.take(count, arrived, counters);
-        // It stopped for lack of datagrams: another call would cost as much to say the same.
-        let drained = DRAINS && count < SLOTS && io.poll_readable(cx).is_pending();
-        Poll::Ready(Ok(if drained { Left::Nothing } else { Left::Some }))
+        // It stopped for lack of datagrams: another call would cost as much to say the same. The reactor
+        // looks anew from when it is asked, so that what came since is not missed.
+        *drained = DRAINS && count < SLOTS;
+        let wakes = *drained && io.poll_readable(cx).is_pending();
+        *drained = wakes;
+        Poll::Ready(Ok(if wakes { Left::Nothing } else { Left::Some }))
     }
 }
 

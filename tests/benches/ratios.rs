@@ -156,28 +156,27 @@ fn asks(ratios: &mut Ratios) {
     }
 }
 
-/// The same nodes on smol and on tokio, each in two threads: neither is to be much behind.
+/// The same nodes on smol and on tokio, in as many threads: neither is to be much behind. Where one ping
+/// follows the other there is the runtimes' own part of it beside ours: that of plain sockets.
 fn runtimes(ratios: &mut Ratios) {
-    let (smol, tokio) = (smol::udp(), tellask::udp_asking());
     let (size, n) = (1_200, 100_000);
-    ratios.rates(
-        "tells:smol/tokio",
-        size,
-        0.9,
-        11,
-        || smol.tells(n, size),
-        || tokio.tells(n, size),
-    );
+    let (smol, tokio) = (smol::udp(2), tellask::udp_asking());
+    let theirs = || tokio.tells(n, size);
+    ratios.rates("tells:smol/tokio", size, 0.9, 11, || smol.tells(n, size), theirs);
     let (size, n) = (64, 20_000);
-    for (name, parallel) in [("ask:smol/tokio", 1), ("asks:64:smol/tokio", 64)] {
-        ratios.rates(
-            name,
-            size,
-            0.9,
-            11,
-            || smol.asks(n, size, parallel),
-            || tokio.asks(n, size, parallel),
-        );
+    let theirs = || tokio.asks(n, size, 64);
+    ratios.rates("asks:64:smol/tokio", size, 0.9, 11, || smol.asks(n, size, 64), theirs);
+    for (threads, ask, echo) in [
+        (1, "ask:smol/tokio:1-thread", "echo:smol/tokio:1-thread"),
+        (2, "ask:smol/tokio:2-threads", "echo:smol/tokio:2-threads"),
+    ] {
+        let smol = smol::udp(threads);
+        let tokio = tellask::udp_asking_on(tellask::runtime(threads));
+        let theirs = || tokio.asks(n, size, 1);
+        ratios.rates(ask, size, 0.9, 11, || smol.asks(n, size, 1), theirs);
+        let (smol, mut tokio) = (smol::echo(threads), latency::echo(threads));
+        let theirs = || tokio.pings(n, size).rate();
+        ratios.rates(echo, size, 0.0, 11, || smol.pings(n, size), theirs);
     }
 }
 
@@ -185,7 +184,7 @@ fn runtimes(ratios: &mut Ratios) {
 /// a ratio of 0.625, and twice as long for the slowest in a hundred.
 fn latencies(ratios: &mut Ratios) {
     let (size, n) = (64, 5_000);
-    let (asking, telling, mut plain) = (tellask::udp_asking(), tellask::udp(), latency::echo());
+    let (asking, telling, mut plain) = (tellask::udp_asking(), tellask::udp(), latency::echo(2));
     for (share, target, ask, tell) in [
         (0.5, 0.625, "ping:ask/udp:median", "ping:tells/udp:median"),
         (0.99, 0.5, "ping:ask/udp:99%", "ping:tells/udp:99%"),

@@ -17,6 +17,11 @@ impl Times {
         let at = (self.0.len() as f64 * share) as usize;
         1.0 / self.0[at.min(self.0.len() - 1)]
     }
+
+    /// How many pings there were a second.
+    pub(crate) fn rate(&self) -> f64 {
+        self.0.len() as f64 / self.0.iter().sum::<f64>()
+    }
 }
 
 impl FromIterator<f64> for Times {
@@ -33,9 +38,9 @@ pub(crate) struct Echo {
     socket: Option<UdpSocket>,
 }
 
-/// Two plain sockets on loopback in two worker threads.
-pub(crate) fn echo() -> Echo {
-    let runtime = super::tellask::runtime();
+/// Two plain sockets on loopback in this many worker threads.
+pub(crate) fn echo(threads: usize) -> Echo {
+    let runtime = super::tellask::runtime(threads);
     let socket = runtime.block_on(async {
         let near = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket");
         let far = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket");

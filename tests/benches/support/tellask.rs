@@ -139,7 +139,12 @@ pub(crate) fn udp_fragmented(max: usize) -> Udp {
 
 /// The same with asks, of which the second node answers each with what it was asked.
 pub(crate) fn udp_asking() -> Udp {
-    let udp = udp_with(|node| {
+    udp_asking_on(runtime(2))
+}
+
+/// The same on this runtime.
+pub(crate) fn udp_asking_on(runtime: Runtime) -> Udp {
+    let udp = udp_on(runtime, |node| {
         node.layer(|lower, parts| {
             Box::new(Stack::new(lower, Asking::new(&parts.seed, &parts.limits)))
         })
@@ -156,14 +161,17 @@ pub(crate) fn udp_asking() -> Udp {
 
 type UdpBuilder = tellask_tokio::Builder<PeerAddr<UdpAddr>>;
 
-/// tokio in two worker threads.
-pub(crate) fn runtime() -> Runtime {
+/// tokio in this many worker threads.
+pub(crate) fn runtime(threads: usize) -> Runtime {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(2).enable_all().build().expect("a runtime")
+    builder.worker_threads(threads).enable_all().build().expect("a runtime")
 }
 
 fn udp_with(layers: impl Fn(UdpBuilder) -> UdpBuilder) -> Udp {
-    let runtime = runtime();
+    udp_on(runtime(2), layers)
+}
+
+fn udp_on(runtime: Runtime, layers: impl Fn(UdpBuilder) -> UdpBuilder) -> Udp {
     let (sender, receiver) = runtime.block_on(async {
         let node = async |seed| {
             let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
