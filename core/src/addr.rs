@@ -29,6 +29,12 @@ pub trait Source {
     ///
     /// Public IPv4 addresses belong to their /24, public IPv6 addresses to their /64.
     fn network(&self) -> Option<u128>;
+
+    /// The UDP address that messages to this one go to in the end, where there is one. By it the
+    /// workers of a node share its peers.
+    fn carrier(&self) -> Option<UdpAddr> {
+        None
+    }
 }
 
 /// The address of a UDP socket.
@@ -54,6 +60,10 @@ impl Source for UdpAddr {
                 Some(u128::from(ip) >> 64)
             }
         }
+    }
+
+    fn carrier(&self) -> Option<UdpAddr> {
+        Some(*self)
     }
 }
 
@@ -151,6 +161,10 @@ impl<A: Source> Source for PeerAddr<A> {
     fn network(&self) -> Option<u128> {
         self.addr.network()
     }
+
+    fn carrier(&self) -> Option<UdpAddr> {
+        self.addr.carrier()
+    }
 }
 
 impl<A: Display> Display for PeerAddr<A> {
@@ -191,6 +205,10 @@ pub struct At<K, A> {
 impl<K, A: Source> Source for At<K, A> {
     fn network(&self) -> Option<u128> {
         self.addr.network()
+    }
+
+    fn carrier(&self) -> Option<UdpAddr> {
+        self.addr.carrier()
     }
 }
 

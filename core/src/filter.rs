@@ -130,6 +130,7 @@ impl<A: Addr + Keyed> Layer for Filter<A> {
             | Event::Identified { .. }
             | Event::PeerUp { .. }
             | Event::PeerDown { .. }
+            | Event::Floor { .. }
             | Event::Undelivered { .. }
             | Event::Full { .. }
             | Event::Ready { .. }) => self.up.push(passed),

@@ -268,6 +268,7 @@ impl<K: Addr, A: Addr> Layer for Join<K, A> {
             | Event::Identified { .. }
             | Event::PeerUp { .. }
             | Event::PeerDown { .. }
+            | Event::Floor { .. }
             | Event::Undelivered { .. }) => {
                 if let Some(event) = mapped.try_map(|addr| Some(at(&key, addr))) {
                     self.up.push(event);

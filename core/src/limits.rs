@@ -84,6 +84,41 @@ pub struct Limits {
     pub ask_remembered: usize,
 }
 
+impl Limits {
+    /// What each of `workers` parts of a node may have, so that they have about this much together: bounds
+    /// on all of something are divided, at least one of each stays; bounds on one peer, one channel or one
+    /// message stay as they are. So do `timestamp_floors`, since each part remembers those of all, and
+    /// bounds that would otherwise be lower than what one peer is granted.
+    #[must_use]
+    pub fn divided(&self, workers: usize) -> Self {
+        let share = |whole: usize| whole.div_ceil(workers.max(1));
+        let at_least = |whole: usize, one: usize| share(whole).max(one.min(whole));
+        let checks = self.signature_checks_per_second as usize;
+        Self {
+            peers: share(self.peers),
+            half_open: share(self.half_open),
+            half_open_per_network: share(self.half_open_per_network),
+            dialling: share(self.dialling),
+            signature_checks_per_second: share(checks) as u32,
+            waiting: at_least(self.waiting, self.waiting_per_peer),
+            send: at_least(self.send, self.send_per_peer),
+            receive: at_least(self.receive, self.ask_max),
+            path_mtus: share(self.path_mtus),
+            reassembly: at_least(self.reassembly, self.reassembly_per_peer),
+            partials: at_least(self.partials, self.partials_per_peer),
+            fragment_ids: share(self.fragment_ids),
+            channel_requests: share(self.channel_requests),
+            transport_requests: share(self.transport_requests),
+            own_requests: share(self.own_requests),
+            ask_peers: share(self.ask_peers),
+            ask_sending: at_least(self.ask_sending, self.ask_sending_per_peer),
+            ask_receiving: at_least(self.ask_receiving, self.ask_receiving_per_peer),
+            ask_remembered: at_least(self.ask_remembered, self.ask_remembered_per_peer),
+            ..self.clone()
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

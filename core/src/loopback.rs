@@ -205,6 +205,7 @@ impl<A: Addr> Layer for Loopback<A> {
             | Event::Identified { .. }
             | Event::PeerUp { .. }
             | Event::PeerDown { .. }
+            | Event::Floor { .. }
             | Event::Undelivered { .. }
             | Event::Full { .. }
             | Event::Ready { .. }) => self.up.push(passed),

@@ -74,6 +74,7 @@ where
             | Event::Identified { .. }
             | Event::PeerUp { .. }
             | Event::PeerDown { .. }
+            | Event::Floor { .. }
             | Event::Undelivered { .. }
             | Event::Full { .. }
             | Event::Ready { .. }

@@ -53,6 +53,20 @@ impl Snapshot {
         matching.fold(0, |sum, (_, value)| sum.saturating_add(*value))
     }
 
+    /// The sums of these figures and those.
+    #[must_use]
+    pub fn plus(mut self, other: Self) -> Self {
+        for (sums, values) in
+            [(&mut self.counters, other.counters), (&mut self.gauges, other.gauges)]
+        {
+            for (name, value) in values {
+                let sum = sums.entry(name).or_default();
+                *sum = sum.saturating_add(value);
+            }
+        }
+        self
+    }
+
     fn name(&self, name: &str) -> String {
         if self.path.is_empty() { name.into() } else { format!("{}.{name}", self.path) }
     }

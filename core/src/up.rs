@@ -83,6 +83,7 @@ impl<A: Clone + Ord> Up<A> {
             notice @ (Event::PeerUp { .. }
             | Event::PeerDown { .. }
             | Event::Withdrawn { .. }
+            | Event::Floor { .. }
             | Event::Undelivered { .. }) => {
                 if self.admit(0) {
                     self.events.push_back(notice);
@@ -277,6 +278,7 @@ fn weight<A>(event: &Event<A>) -> usize {
         | Event::PeerUp { .. }
         | Event::PeerDown { .. }
         | Event::Withdrawn { .. }
+        | Event::Floor { .. }
         | Event::Undelivered { .. }
         | Event::Link(_)
         | Event::Full { .. }

@@ -10,16 +10,39 @@ use core::time::Duration;
 use std::io;
 use std::sync::OnceLock;
 use std::thread;
-use tellask::driver::{self, Driver};
+use tellask::driver::{self, Driver, MAX_WORKERS};
 use tellask::time::UnixTime;
 use tellask::{Addr, Instant, Seed, UdpAddr};
 
-/// smol's reactor, and an executor of this crate's own for the drivers that nobody else runs.
+/// smol's reactor, and executors of this crate's own for the drivers that nobody else runs.
 #[derive(Clone, Copy, Debug)]
 pub enum Smol {}
 
-static EXECUTOR: Executor<'static> = Executor::new();
-static THREAD: OnceLock<Result<(), io::ErrorKind>> = OnceLock::new();
+/// Threads for drivers, each with an executor of its own: the first for those of all nodes, further ones
+/// for the other workers of nodes that have several.
+static THREADS: [Thread; MAX_WORKERS] = [const { Thread::new() }; MAX_WORKERS];
+
+struct Thread {
+    executor: Executor<'static>,
+    started: OnceLock<Result<(), io::ErrorKind>>,
+}
+
+impl Thread {
+    const fn new() -> Self {
+        Self { executor: Executor::new(), started: OnceLock::new() }
+    }
+
+    fn run(&'static self, driver: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+        let started = self.started.get_or_init(|| {
+            let run = || block_on(self.executor.run(pending::<()>()));
+            let thread = thread::Builder::new().name("tellask".into()).spawn(run);
+            thread.map(drop).map_err(|error| error.kind())
+        });
+        started.map_err(io::Error::from)?;
+        self.executor.spawn(driver).detach();
+        Ok(())
+    }
+}
 
 impl driver::Runtime for Smol {
     type Clock = Clock;
@@ -42,19 +65,24 @@ impl driver::Runtime for Smol {
         Socket::bind(addr)
     }
 
+    fn bind_shared(addr: UdpAddr, count: usize) -> io::Result<Vec<Socket>> {
+        Socket::bind_shared(addr, count)
+    }
+
     fn is_here() -> bool {
         true
     }
 
     fn spawn<A: Addr + Send + Sync + 'static>(driver: Driver<A, Self>) -> io::Result<()> {
-        let started = THREAD.get_or_init(|| {
-            let run = || block_on(EXECUTOR.run(pending::<()>()));
-            let thread = thread::Builder::new().name("tellask".into()).spawn(run);
-            thread.map(drop).map_err(|error| error.kind())
-        });
-        started.map_err(io::Error::from)?;
-        EXECUTOR.spawn(driver).detach();
-        Ok(())
+        Self::spawn_worker(driver, 0)
+    }
+
+    fn spawn_worker<A: Addr + Send + Sync + 'static>(
+        driver: Driver<A, Self>,
+        worker: usize,
+    ) -> io::Result<()> {
+        let [first, ..] = &THREADS;
+        THREADS.get(worker).unwrap_or(first).run(driver)
     }
 }
 

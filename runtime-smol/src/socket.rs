@@ -20,7 +20,14 @@ pub struct Socket {
 
 impl Socket {
     pub(crate) fn bind(addr: UdpAddr) -> io::Result<Self> {
-        let (io, udp) = Udp::bind(addr)?;
+        Self::new(Udp::bind(addr)?)
+    }
+
+    pub(crate) fn bind_shared(addr: UdpAddr, count: usize) -> io::Result<Vec<Self>> {
+        Udp::bind_shared(addr, count)?.into_iter().map(Self::new).collect()
+    }
+
+    fn new((io, udp): (UdpSocket, Udp)) -> io::Result<Self> {
         Ok(Self { io: Async::new(io)?, udp, drained: false })
     }
 }

@@ -36,13 +36,17 @@ pub use runtime::{Clock, Timer, Tokio};
 pub use socket::Socket;
 pub use tellask::driver::{BindError, CloseError, Notice, Parts, UdpStack};
 
+use tellask::addr::Source;
 use tellask::driver;
 use tellask::identity::SecretKey;
 use tellask::text::{AnyAddr, Description};
-use tellask::{Bytes, UdpAddr};
+use tellask::{Addr, Bytes, UdpAddr};
 
 /// A node to be.
 pub type Builder<A> = driver::Builder<A, Tokio>;
+
+/// A node of several workers to be.
+pub type Workers<A> = driver::Workers<A, Tokio>;
 
 /// A node: a handle on its stack, cheap to clone.
 pub type Node<A> = driver::UdpNode<A, Tokio>;
@@ -62,6 +66,14 @@ pub type Events<A> = driver::Events<UdpStack<A>, Clock>;
 /// Begins a node on a UDP socket; see [`Builder::udp`].
 pub fn udp(addr: UdpAddr) -> Builder<UdpAddr> {
     Builder::udp(addr)
+}
+
+/// Begins a node with several workers, on as many cores; see [`Workers`].
+pub fn workers<A>(workers: usize, node: impl FnMut() -> Builder<A>) -> Workers<A>
+where
+    A: Addr + Source + Send + Sync + 'static,
+{
+    Workers::new(workers, node)
 }
 
 /// Begins a node of a stack that was read from text; see [`Builder::stack`].

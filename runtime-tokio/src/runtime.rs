@@ -36,6 +36,10 @@ impl driver::Runtime for Tokio {
         Socket::bind(addr)
     }
 
+    fn bind_shared(addr: UdpAddr, count: usize) -> io::Result<Vec<Socket>> {
+        Socket::bind_shared(addr, count)
+    }
+
     fn is_here() -> bool {
         tokio::runtime::Handle::try_current().is_ok()
     }

@@ -11,6 +11,7 @@ use tellask::loopback::Loopback;
 use tellask::map::Map;
 use tellask::multi::{Multi, MultiAddr, Scheme};
 use tellask::mux::{Mux, Name};
+use tellask::p2pke::Tai64n;
 use tellask::seed::Rng;
 use tellask::stats::StatsSink;
 use tellask::swarm::{
@@ -122,6 +123,7 @@ fn event<A: Addr>(rng: &mut Rng, at: impl Fn(MemoryAddr) -> A, text: BytesMut) -
             Event::Asked { token, message, deadline: Instant::from_nanos(rng.below(1 << 38)) }
         }
         17 if rng.chance(1, 20) => Event::Closed,
+        18 => Event::Floor { key: PublicKey::from_bytes([1; 32]), stamp: Tai64n::MIN },
         _ => Event::Told(message),
     }
 }

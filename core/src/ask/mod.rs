@@ -377,7 +377,9 @@ impl<A: Addr> Asking<A> {
             Event::Full { scope } => self.on_full_below(now, scope),
             Event::Ready { scope } => self.on_ready_below(now, &scope),
             Event::Closed => self.on_closed_below(now),
-            passed @ (Event::PeerUp { .. } | Event::Identified { .. }) => self.up.push(passed),
+            passed @ (Event::PeerUp { .. } | Event::Floor { .. } | Event::Identified { .. }) => {
+                self.up.push(passed)
+            }
             Event::Asked { token, message, .. } => {
                 // Asked past this layer: whoever asks is not kept waiting.
                 self.counters.events_ignored += 1;

@@ -48,6 +48,9 @@ pub enum BindError {
         /// What the system said.
         source: io::Error,
     },
+    /// The caller's: the stack's addresses do not say where on UDP a peer is, so that several workers
+    /// cannot share its peers.
+    NoCarrier,
     /// The caller's: the runtime does not run here.
     NoRuntime,
     /// The system's: there is nobody to run the node's driver.
@@ -68,7 +71,7 @@ impl BindError {
             | Self::Socket { source, .. }
             | Self::NoRandomness { source }
             | Self::NotRun { source } => source.kind(),
-            Self::Stack { .. } => io::ErrorKind::InvalidInput,
+            Self::Stack { .. } | Self::NoCarrier => io::ErrorKind::InvalidInput,
             Self::NoRuntime => io::ErrorKind::Unsupported,
         }
     }
@@ -110,6 +113,10 @@ impl fmt::Display for BindError {
                 write!(f, "the system gives no random bytes: {source}")
             }
             Self::NotRun { source } => write!(f, "nothing runs the node: {source}"),
+            Self::NoCarrier => f.write_str(
+                "the addresses of this stack name no UDP address by which workers could share its peers: \
+                 give the node one worker, or implement `Source::carrier` for them",
+            ),
             Self::NoRuntime => f.write_str("no runtime runs here: spawn the node from within one"),
         }
     }
@@ -125,7 +132,7 @@ impl Error for BindError {
             | Self::NoRandomness { source }
             | Self::NotRun { source } => Some(source),
             Self::Stack { source } => Some(source),
-            Self::NoRuntime => None,
+            Self::NoCarrier | Self::NoRuntime => None,
         }
     }
 }

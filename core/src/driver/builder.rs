@@ -44,16 +44,16 @@ pub type Bound<A, R> = (UdpNode<A, R>, Driver<A, R>);
 const MTU_FLOOR: usize = 1_232;
 
 /// Stands for the address of a stack that has no socket.
-const MEMORY: UdpAddr =
+pub(super) const MEMORY: UdpAddr =
     UdpAddr(SocketAddr::new(core::net::IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED), 0));
 
 /// A node to be: its socket's address, its layers, and its settings in any order.
 #[must_use = "a builder does nothing until `spawn` or `bind` is called"]
 pub struct Builder<A, R> {
-    addr: UdpAddr,
+    pub(super) addr: UdpAddr,
     mtu: usize,
-    limits: Limits,
-    seed: Option<Seed>,
+    pub(super) limits: Limits,
+    pub(super) seed: Option<Seed>,
     accept: Accept,
     layers: u32,
     stack: Recipe<A>,
@@ -61,6 +61,13 @@ pub struct Builder<A, R> {
 }
 
 type Recipe<A> = Box<dyn FnOnce(&Parts) -> Result<UdpStack<A>, BuildError> + Send>;
+
+/// A stack that no socket was bound for yet.
+pub(super) struct Built<A> {
+    pub(super) stack: UdpStack<A>,
+    pub(super) limits: Limits,
+    pub(super) mtu: usize,
+}
 
 /// What a layer is made of when its node starts.
 #[derive(Clone, Debug)]
@@ -238,16 +245,23 @@ impl<A: Addr + Send + Sync + 'static, R: Runtime> Builder<A, R> {
         if !R::is_here() {
             return Err(BindError::NoRuntime);
         }
+        let addr = self.addr;
+        let Built { mut stack, limits, mtu } = self.build()?;
+        let socket = R::bind(addr).map_err(|source| BindError::new(addr, source))?;
+        let local = vec![socket.local()];
+        stack.handle_input(Instant::ZERO, DatagramInput::Bound { local, mtu });
+        let shared = Arc::new(Shared::new(stack, R::clock(), &limits));
+        Ok((Handle::new(Arc::clone(&shared)), Driver::new(socket, shared)))
+    }
+
+    /// Makes the stack.
+    pub(super) fn build(self) -> Result<Built<A>, BindError> {
         let seed = self.seed.map_or_else(R::seed, Ok);
         let seed = seed.map_err(|source| BindError::NoRandomness { source })?;
         let clock = Anchor { at: Instant::ZERO, date: R::date() };
         let parts = Parts { limits: self.limits, seed, clock, accept: self.accept };
-        let mut stack = (self.stack)(&parts).map_err(|source| BindError::Stack { source })?;
-        let socket = R::bind(self.addr).map_err(|source| BindError::new(self.addr, source))?;
-        let local = vec![socket.local()];
-        stack.handle_input(Instant::ZERO, DatagramInput::Bound { local, mtu: self.mtu });
-        let shared = Arc::new(Shared::new(stack, R::clock(), &parts.limits));
-        Ok((Handle::new(Arc::clone(&shared)), Driver::new(socket, shared)))
+        let stack = (self.stack)(&parts).map_err(|source| BindError::Stack { source })?;
+        Ok(Built { stack, limits: parts.limits, mtu: self.mtu })
     }
 }
 

@@ -25,6 +25,14 @@ pub struct SocketCounters {
     pub receives: u64,
     /// Errors while receiving.
     pub receive_errors: u64,
+    /// Of several workers: datagrams that were another one's, which took them.
+    pub handed_over: u64,
+    /// Datagrams that were another one's, which had no room.
+    pub handed_over_dropped: u64,
+    /// Time stamps of handshakes that others took.
+    pub floors_told: u64,
+    /// Time stamps of handshakes that were not kept for another one that took none.
+    pub floors_dropped: u64,
     /// Bytes that the kernel holds for us to read, as far as it said.
     pub receive_buffer: u64,
     /// Bytes that it holds for us to send.
@@ -32,6 +40,15 @@ pub struct SocketCounters {
 }
 
 impl SocketCounters {
+    /// Takes over what a worker handed to others.
+    #[cfg(feature = "std")]
+    pub(super) const fn note(&mut self, handed: &super::exchange::Handed) {
+        self.handed_over = handed.over;
+        self.handed_over_dropped = handed.dropped;
+        self.floors_told = handed.floors;
+        self.floors_dropped = handed.floors_dropped;
+    }
+
     /// Writes the figures into a section of their own.
     pub fn stats(&self, sink: &mut dyn StatsSink) {
         sink.enter(format_args!("socket"));
@@ -45,6 +62,10 @@ impl SocketCounters {
         sink.counter("received", self.received);
         sink.counter("receives", self.receives);
         sink.counter("receive_errors", self.receive_errors);
+        sink.counter("handed_over", self.handed_over);
+        sink.counter("handed_over_dropped", self.handed_over_dropped);
+        sink.counter("floors_told", self.floors_told);
+        sink.counter("floors_dropped", self.floors_dropped);
         sink.gauge("receive_buffer", self.receive_buffer);
         sink.gauge("send_buffer", self.send_buffer);
         sink.leave();

@@ -6,6 +6,7 @@
 use super::asks::Asked;
 use super::close::CloseError;
 use super::crew::Crew;
+use super::group::Group;
 use super::notice::{ListenerId, Notice};
 use super::shared::{Clock, Shared, Wait};
 use crate::addr::PeerAddr;
@@ -36,7 +37,9 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 /// The futures are *cancel-safe* where nothing is lost when they are dropped before they are ready;
 /// each says so.
 pub struct Handle<S: Swarm, C: Clock> {
-    shared: Arc<Shared<S, C>>,
+    group: Arc<Group<S, C>>,
+    // Whose messages it receives, if not those of all workers.
+    at: Option<usize>,
     last: Arc<Last<S, C>>,
 }
 
@@ -44,8 +47,21 @@ impl<S: Swarm, C: Clock> Handle<S, C> {
     /// The first handle of a node. Whoever drives the node keeps `shared` too.
     #[must_use]
     pub fn new(shared: Arc<Shared<S, C>>) -> Self {
-        let last = Arc::new(Last(Arc::clone(&shared)));
-        Self { shared, last }
+        Self::of(Arc::new(Group::one(shared)))
+    }
+
+    pub(super) fn of(group: Arc<Group<S, C>>) -> Self {
+        let last = Arc::new(Last(Arc::clone(&group)));
+        Self { group, at: None, last }
+    }
+
+    /// A handle for each worker of the node, one where it has no more: it receives the messages, requests and
+    /// events of the peers that are this worker's, and for the rest is as any other. For many messages a second a
+    /// task for each, near its worker, is better than one that waits for all.
+    #[must_use]
+    pub fn workers(&self) -> Vec<Self> {
+        let worker = |at| Self { at: Some(at), ..self.clone() };
+        (0..self.group.len()).map(worker).collect()
     }
 
     /// Sends a message, fire and forget; waits only while its own destination takes no more. `Ok` says
@@ -57,7 +73,7 @@ impl<S: Swarm, C: Clock> Handle<S, C> {
     /// At once: [`TellError::TooLarge`] with the limit, or [`TellError::Closed`].
     pub async fn tell(&self, dst: &S::Addr, payload: impl Into<Payload>) -> Result<(), TellError> {
         let mut payload = payload.into();
-        let mut wait = Wait::new(&self.shared);
+        let mut wait = Wait::new(self.group.to(dst));
         poll_fn(|cx| {
             wait.poll(|hub, now, ticket| hub.poll_tell(now, dst, &mut payload, ticket, cx))
         })
@@ -70,7 +86,7 @@ impl<S: Swarm, C: Clock> Handle<S, C> {
     /// As [`tell`](Self::tell), and [`TellError::Full`] where that would wait.
     pub fn try_tell(&self, dst: &S::Addr, payload: impl Into<Payload>) -> Result<(), TellError> {
         let payload = payload.into();
-        self.shared.with(|hub, now| hub.tell(now, dst, payload))
+        self.group.to(dst).with(|hub, now| hub.tell(now, dst, payload))
     }
 
     /// The next message; `None` once the node is closed and none is left. Several tasks may receive:
@@ -78,9 +94,9 @@ impl<S: Swarm, C: Clock> Handle<S, C> {
     ///
     /// Cancel-safe: where it is dropped, no message is lost.
     pub async fn receive(&self) -> Option<Message<S::Addr, Bytes>> {
-        let mut wait = Wait::new(&self.shared);
-        let message =
-            poll_fn(|cx| wait.poll(|hub, _, ticket| hub.poll_receive(ticket, cx))).await?;
+        let mut waits = self.group.wait(self.at);
+        let received = poll_fn(|cx| waits.poll(|hub, _, ticket| hub.poll_receive(ticket, cx)));
+        let (_, message) = received.await?;
         Some(message.freeze())
     }
 
@@ -95,12 +111,18 @@ impl<S: Swarm, C: Clock> Handle<S, C> {
         messages: &mut Vec<Message<S::Addr, Bytes>>,
         max: usize,
     ) -> usize {
+        if max == 0 {
+            return 0;
+        }
         let mut taken = Vec::new();
-        let mut wait = Wait::new(&self.shared);
-        let count = poll_fn(|cx| {
-            wait.poll(|hub, _, ticket| hub.poll_receive_many(&mut taken, max, ticket, cx))
-        })
-        .await;
+        let mut waits = self.group.wait(self.at);
+        let received = poll_fn(|cx| {
+            waits.poll(|hub, _, ticket| {
+                let count = hub.poll_receive_many(&mut taken, max, ticket, cx);
+                count.map(|count| (count > 0).then_some(count))
+            })
+        });
+        let count = received.await.map_or(0, |(_, count)| count);
         messages.extend(taken.into_iter().map(Message::freeze));
         count
     }
@@ -116,7 +138,7 @@ impl<S: Swarm, C: Clock> Handle<S, C> {
             payload: payload.into(),
             within: PATIENCE,
             deadline: None,
-            wait: Wait::new(&self.shared),
+            wait: Wait::new(self.group.to(dst)),
         }
     }
 
@@ -125,11 +147,13 @@ impl<S: Swarm, C: Clock> Handle<S, C> {
     ///
     /// Cancel-safe: where it is dropped, no request is lost.
     pub async fn next_ask(&self) -> Option<Request<S, C>> {
-        let mut wait = Wait::new(&self.shared);
-        let asked = poll_fn(|cx| wait.poll(|hub, _, ticket| hub.poll_asked(ticket, cx))).await?;
+        let mut waits = self.group.wait(self.at);
+        let asked = poll_fn(|cx| waits.poll(|hub, _, ticket| hub.poll_asked(ticket, cx)));
+        let (worker, asked) = asked.await?;
         let Asked { token, message, deadline } = asked;
         let message = message.freeze();
-        Some(Request { shared: Arc::clone(&self.shared), token, message, deadline, open: true })
+        let shared = Arc::clone(self.group.get(self.at.unwrap_or(worker)));
+        Some(Request { shared, token, message, deadline, open: true })
     }
 
     /// Answers requests with what `handler` makes of them, until the node is closed. The futures that
@@ -174,58 +198,73 @@ impl<S: Swarm, C: Clock> Handle<S, C> {
     /// # Errors
     /// Nobody proved a key there, or this node cannot ask for proof.
     pub async fn identify(&self, dst: &S::Addr) -> Result<PublicKey, IdentifyError> {
-        let mut wait = Wait::new(&self.shared);
+        let mut wait = Wait::new(self.group.to(dst));
         poll_fn(|cx| wait.poll(|hub, now, ticket| hub.poll_identify(now, dst, ticket, cx))).await
     }
 
     /// What happens from now on to peers and to messages that were accepted.
     #[must_use]
     pub fn events(&self) -> Events<S, C> {
-        let listener = self.shared.with(|hub, _| hub.listen());
-        Events { shared: Arc::clone(&self.shared), listener }
+        let listen = |shared: &Arc<Shared<S, C>>| {
+            let id = shared.with(|hub, _| hub.listen());
+            Listener { shared: Arc::clone(shared), id }
+        };
+        let listeners = match self.at {
+            Some(worker) => alloc::vec![listen(self.group.get(worker))],
+            None => self.group.each().map(listen).collect(),
+        };
+        Events { listeners }
     }
 
     /// Forgets the session with `dst`, and its keys.
     pub fn disconnect(&self, dst: &S::Addr) {
-        let dst = dst.clone();
-        self.command(Command::Disconnect { dst });
+        let command = Command::Disconnect { dst: dst.clone() };
+        self.group.to(dst).with(|hub, now| hub.command(now, command));
     }
 
     /// Changes a setting of whichever layer knows it.
     pub fn set(&self, setting: Setting) {
-        self.command(Command::Set(setting));
+        for shared in self.group.each() {
+            let command = Command::Set(setting.clone());
+            shared.with(|hub, now| hub.command(now, command));
+        }
     }
 
     /// This node's own addresses. That of a socket for all addresses of the machine is unspecified
     /// (`0.0.0.0`, `[::]`), with the port that it has.
     #[must_use]
     pub fn local_addrs(&self) -> Vec<S::Addr> {
-        self.shared.with(|hub, _| hub.stack().local_addrs().to_vec())
+        self.group.first().with(|hub, _| hub.stack().local_addrs().to_vec())
     }
 
     /// The largest message that a tell to any peer may have, in bytes.
     #[must_use]
     pub fn mtu(&self) -> usize {
-        self.shared.with(|hub, _| hub.stack().mtu())
+        self.group.first().with(|hub, _| hub.stack().mtu())
     }
 
     /// The largest message that a tell to `dst` may have, in bytes.
     #[must_use]
     pub fn mtu_to(&self, dst: &S::Addr) -> usize {
-        self.shared.with(|hub, _| hub.stack().mtu_to(dst))
+        self.group.to(dst).with(|hub, _| hub.stack().mtu_to(dst))
     }
 
     /// The largest request, and the largest reply, in bytes; zero where the node cannot ask.
     #[must_use]
     pub fn ask_max(&self) -> usize {
-        self.shared.with(|hub, _| hub.stack().link().ask_max)
+        self.group.first().with(|hub, _| hub.stack().link().ask_max)
     }
 
     /// All figures of the node at this moment; those of the socket are named `socket.…`, and as of its
-    /// last turn.
+    /// last turn. Where the node has several workers, they are the sums of theirs;
+    /// [`workers`](Self::workers) gives handles that tell those of one.
     #[must_use]
     pub fn stats(&self) -> Snapshot {
-        self.shared.with(|hub, _| hub.stats())
+        let stats = |shared: &Arc<Shared<S, C>>| shared.with(|hub, _| hub.stats());
+        if let Some(worker) = self.at {
+            return stats(self.group.get(worker));
+        }
+        self.group.each().map(stats).fold(Snapshot::default(), Snapshot::plus)
     }
 
     /// Takes nothing more, finishes what was accepted, and closes the socket: after `within` at the
@@ -239,13 +278,14 @@ impl<S: Swarm, C: Clock> Handle<S, C> {
     /// # Errors
     /// Something was not finished. The socket is closed all the same.
     pub async fn close(&self, within: Duration) -> Result<(), CloseError> {
-        self.shared.with(|hub, now| hub.close(now, within));
-        let mut wait = Wait::new(&self.shared);
-        poll_fn(|cx| wait.poll(|hub, _, ticket| hub.poll_ended(ticket, cx))).await
-    }
-
-    fn command(&self, command: Command<S::Addr>) {
-        self.shared.with(|hub, now| hub.command(now, command));
+        self.group.each().for_each(|shared| shared.with(|hub, now| hub.close(now, within)));
+        let mut outcome = Ok(());
+        for shared in self.group.each() {
+            let mut wait = Wait::new(shared);
+            let ended = poll_fn(|cx| wait.poll(|hub, _, ticket| hub.poll_ended(ticket, cx)));
+            outcome = outcome.and(ended.await);
+        }
+        outcome
     }
 }
 
@@ -258,7 +298,7 @@ impl<A, S: Swarm<Addr = PeerAddr<A>>, C: Clock> Handle<S, C> {
 
 impl<S: Swarm, C: Clock> Clone for Handle<S, C> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), last: Arc::clone(&self.last) }
+        Self { group: Arc::clone(&self.group), at: self.at, last: Arc::clone(&self.last) }
     }
 }
 
@@ -269,11 +309,11 @@ impl<S: Swarm, C: Clock> fmt::Debug for Handle<S, C> {
 }
 
 /// Ends the node with its last handle.
-struct Last<S: Swarm, C: Clock>(Arc<Shared<S, C>>);
+struct Last<S: Swarm, C: Clock>(Arc<Group<S, C>>);
 
 impl<S: Swarm, C: Clock> Drop for Last<S, C> {
     fn drop(&mut self) {
-        self.0.with(|hub, _| hub.abandon());
+        self.0.each().for_each(|shared| shared.with(|hub, _| hub.abandon()));
     }
 }
 
@@ -390,55 +430,68 @@ impl<S: Swarm, C: Clock> fmt::Debug for Request<S, C> {
 /// What happens to the peers and messages of a node, from [`Handle::events`]. It does not keep the
 /// node alive.
 pub struct Events<S: Swarm, C: Clock> {
+    // One for each worker.
+    listeners: Vec<Listener<S, C>>,
+}
+
+struct Listener<S: Swarm, C: Clock> {
     shared: Arc<Shared<S, C>>,
-    listener: ListenerId,
+    id: ListenerId,
 }
 
 impl<S: Swarm, C: Clock> Events<S, C> {
     /// The next one; `None` once the node is closed and none is left.
     ///
-    /// 1,024 wait at the most. What comes on top is not kept: in its place stands
+    /// 1,024 wait at the most, for each worker. What comes on top is not kept: in its place stands
     /// [`Notice::Missed`] with the number.
     ///
     /// Cancel-safe: where it is dropped, nothing is lost.
     pub async fn next(&mut self) -> Option<Notice<S::Addr>> {
-        let mut listening = Listening { events: self, waits: false };
+        let mut listening = Listening { listeners: &self.listeners, waits: false };
         poll_fn(|cx| listening.poll(cx)).await
     }
 }
 
 /// Somebody who waits for a notice; nobody is woken for it once it is dropped.
 struct Listening<'a, S: Swarm, C: Clock> {
-    events: &'a Events<S, C>,
+    listeners: &'a [Listener<S, C>],
     waits: bool,
 }
 
 impl<S: Swarm, C: Clock> Listening<'_, S, C> {
     fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<Notice<S::Addr>>> {
-        let Events { shared, listener } = self.events;
-        let notice = shared.with(|hub, _| hub.poll_notice(*listener, cx));
-        self.waits = notice.is_pending();
-        notice
+        let mut pending = false;
+        for Listener { shared, id } in self.listeners {
+            match shared.with(|hub, _| hub.poll_notice(*id, cx)) {
+                Poll::Ready(Some(notice)) => return Poll::Ready(Some(notice)),
+                Poll::Ready(None) => {}
+                Poll::Pending => pending = true,
+            }
+            self.waits |= pending;
+        }
+        if pending { Poll::Pending } else { Poll::Ready(None) }
     }
 }
 
 impl<S: Swarm, C: Clock> Drop for Listening<'_, S, C> {
     fn drop(&mut self) {
         if self.waits {
-            let Events { shared, listener } = self.events;
-            shared.with(|hub, _| hub.forget_notice(*listener));
+            for Listener { shared, id } in self.listeners {
+                shared.with(|hub, _| hub.forget_notice(*id));
+            }
         }
     }
 }
 
-impl<S: Swarm, C: Clock> Drop for Events<S, C> {
+impl<S: Swarm, C: Clock> Drop for Listener<S, C> {
     fn drop(&mut self) {
-        self.shared.with(|hub, _| hub.unlisten(self.listener));
+        self.shared.with(|hub, _| hub.unlisten(self.id));
     }
 }
 
 impl<S: Swarm, C: Clock> fmt::Debug for Events<S, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Events").field(&self.listener).finish()
+        let ids = self.listeners.iter().map(|listener| listener.id);
+        f.debug_list().entries(ids).finish()
     }
 }

@@ -27,6 +27,7 @@ use super::wait::{WaitList, Wakes};
 use crate::identity::PublicKey;
 use crate::layer::earliest;
 use crate::limits::Limits;
+use crate::p2pke::Tai64n;
 use crate::payload::Payload;
 use crate::stats::{Snapshot, StatsSink};
 use crate::swarm::{
@@ -60,6 +61,8 @@ pub struct Hub<L: Swarm> {
     pub(super) wakes: Wakes,
     last_id: u64,
     socket: SocketCounters,
+    // Raised since the driver last took them; none where nobody asked for them.
+    floors: Vec<(PublicKey, Tai64n)>,
 }
 
 type Identified = Result<PublicKey, IdentifyError>;
@@ -139,6 +142,7 @@ impl<L: Swarm> Hub<L> {
             wakes: Wakes::default(),
             last_id: 0,
             socket: SocketCounters::default(),
+            floors: Vec::new(),
         }
     }
 
@@ -456,6 +460,11 @@ impl<L: Swarm> Hub<L> {
         self.socket = *counters;
     }
 
+    /// The floors that were raised since, into `floors`, for the node's other workers.
+    pub fn take_floors(&mut self, floors: &mut Vec<(PublicKey, Tai64n)>) {
+        floors.append(&mut self.floors);
+    }
+
     /// There is no driver and no socket any more: nobody needs to wait. `sent` says whether the driver
     /// had sent everything that it had collected.
     pub fn end(&mut self, sent: bool) {
@@ -543,6 +552,7 @@ impl<L: Swarm> Hub<L> {
                 Event::Undelivered { dst, reason } => {
                     self.notify(&Notice::Undelivered { dst, reason });
                 }
+                Event::Floor { key, stamp } => self.floors.push((key, stamp)),
                 Event::Ready { scope } => self.ready(&scope),
                 Event::Closed => self.closed(),
                 // The stack caches these and is asked for them.

@@ -23,6 +23,10 @@ mod counters;
 #[cfg(feature = "std")]
 mod crew;
 #[cfg(feature = "std")]
+mod exchange;
+#[cfg(feature = "std")]
+mod group;
+#[cfg(feature = "std")]
 mod handle;
 mod hub;
 mod inbox;
@@ -31,9 +35,12 @@ mod notice;
 mod runtime;
 #[cfg(feature = "std")]
 mod shared;
+mod steering;
 #[cfg(feature = "std")]
 mod task;
 mod wait;
+#[cfg(feature = "std")]
+mod workers;
 
 #[cfg(test)]
 mod tests;
@@ -48,6 +55,8 @@ pub use burst::{Burst, RUN_MAX, Run, segments};
 pub use close::CloseError;
 pub use counters::SocketCounters;
 #[cfg(feature = "std")]
+pub use exchange::{FLOORS, FLOORS_OWED, HANDED_OVER, HANDED_OVER_BYTES, Handed, Seat};
+#[cfg(feature = "std")]
 pub use handle::{Ask, Events, Handle, PATIENCE, Request};
 pub use hub::{Hub, Park, Stage, Ticket};
 pub use notice::{ListenerId, NOTICES, Notice};
@@ -55,9 +64,12 @@ pub use notice::{ListenerId, NOTICES, Notice};
 pub use runtime::{Left, ReceiveError, Runtime, SendError, Socket, Timer};
 #[cfg(feature = "std")]
 pub use shared::{Clock, Shared};
+pub use steering::Steering;
 #[cfg(feature = "std")]
 pub use task::Driver;
 pub use wait::Wakes;
+#[cfg(feature = "std")]
+pub use workers::{MAX_WORKERS, Manned, Workers};
 
 use crate::layer::Layer;
 use crate::payload::Payload;
@@ -215,6 +227,7 @@ impl<L: Swarm> Node<L> {
                 | Event::Identified { .. }
                 | Event::PeerUp { .. }
                 | Event::PeerDown { .. }
+                | Event::Floor { .. }
                 | Event::Undelivered { .. }
                 | Event::Full { .. }
                 | Event::Ready { .. }

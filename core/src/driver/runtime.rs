@@ -12,6 +12,7 @@ use crate::port::DatagramInput;
 use crate::seed::Seed;
 use crate::time::{Instant, UnixTime};
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::task::{Context, Poll};
 use std::io;
 
@@ -42,6 +43,16 @@ pub trait Runtime: Sized + Send + Sync + 'static {
     /// The system's.
     fn bind(addr: UdpAddr) -> io::Result<Self::Socket>;
 
+    /// Binds this many UDP sockets to one port, among which the system spreads what arrives.
+    ///
+    /// # Errors
+    /// The system's; [`io::ErrorKind::Unsupported`] where sockets cannot share a port.
+    fn bind_shared(addr: UdpAddr, count: usize) -> io::Result<Vec<Self::Socket>> {
+        let _ = (addr, count);
+        let why = "sockets cannot share a port here: give the node one worker";
+        Err(io::Error::new(io::ErrorKind::Unsupported, why))
+    }
+
     /// Whether the runtime runs here, so that sockets can be bound and drivers run.
     fn is_here() -> bool;
 
@@ -50,6 +61,19 @@ pub trait Runtime: Sized + Send + Sync + 'static {
     /// # Errors
     /// It cannot.
     fn spawn<A: Addr + Send + Sync + 'static>(driver: Driver<A, Self>) -> io::Result<()>;
+
+    /// Has the runtime run this driver, which is that of one `worker` of a node, counted from 0: each
+    /// is best run in another thread.
+    ///
+    /// # Errors
+    /// It cannot.
+    fn spawn_worker<A: Addr + Send + Sync + 'static>(
+        driver: Driver<A, Self>,
+        worker: usize,
+    ) -> io::Result<()> {
+        let _ = worker;
+        Self::spawn(driver)
+    }
 }
 
 /// One timer of a runtime.

@@ -10,12 +10,17 @@ use super::backoff::Backoff;
 use super::builder::UdpStack;
 use super::burst::Burst;
 use super::counters::SocketCounters;
+use super::exchange::Seat;
+use super::group::Group;
 use super::hub::{Park, Stage};
 use super::runtime::{Left, ReceiveError, Runtime, SendError, Socket, Timer};
 use super::shared::Shared;
 use super::wait::Wakes;
 use crate::addr::{Addr, UdpAddr};
+use crate::identity::PublicKey;
+use crate::p2pke::Tai64n;
 use crate::port::DatagramInput;
+use crate::swarm::{Command, Setting};
 use crate::time::Instant;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -23,6 +28,7 @@ use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
+use core::time::Duration;
 use std::sync::Arc;
 
 /// Rounds before other tasks get their turn.
@@ -33,6 +39,9 @@ const COLLECT: usize = 256;
 
 /// Datagrams handed in under one lock at the most: no more than the inbox takes without a copy.
 const HAND_IN: usize = 64;
+
+/// When floors are told again that another worker had no room for.
+const TELL_AGAIN: Duration = Duration::from_millis(10);
 
 /// A datagram of this size fits on every path.
 const ALWAYS_FITS: usize = 1_232;
@@ -59,11 +68,16 @@ struct Running<A: Addr, R: Runtime> {
     alarm: Alarm<R::Timer>,
     receiving: Backoff,
     sending: Backoff,
+    // Where there are other workers.
+    seat: Option<Seat>,
+    raised: Vec<(PublicKey, Tai64n)>,
 }
 
 /// Tells everybody who waits, when the driver is gone for whatever reason.
 struct Ending<A: Addr, R: Runtime> {
     shared: Arc<Shared<UdpStack<A>, R::Clock>>,
+    // With the other workers.
+    group: Option<Arc<Group<UdpStack<A>, R::Clock>>>,
     sent: bool,
 }
 
@@ -77,17 +91,33 @@ struct Turn {
 
 impl<A: Addr, R: Runtime> Driver<A, R> {
     pub(super) fn new(socket: R::Socket, shared: Arc<Shared<UdpStack<A>, R::Clock>>) -> Self {
-        Self { running: Some(Running::new(socket, shared)) }
+        Self { running: Some(Running::new(socket, shared, None)) }
+    }
+
+    /// That of one of several workers.
+    pub(super) fn seated(
+        socket: R::Socket,
+        shared: Arc<Shared<UdpStack<A>, R::Clock>>,
+        seat: Seat,
+        group: Arc<Group<UdpStack<A>, R::Clock>>,
+    ) -> Self {
+        let mut running = Running::new(socket, shared, Some(seat));
+        running.ending.group = Some(group);
+        Self { running: Some(running) }
     }
 }
 
 impl<A: Addr, R: Runtime> Running<A, R> {
-    fn new(socket: R::Socket, shared: Arc<Shared<UdpStack<A>, R::Clock>>) -> Self {
+    fn new(
+        socket: R::Socket,
+        shared: Arc<Shared<UdpStack<A>, R::Clock>>,
+        seat: Option<Seat>,
+    ) -> Self {
         let mut counters = SocketCounters::default();
         socket.describe(&mut counters);
         Self {
             socket,
-            ending: Ending { shared, sent: false },
+            ending: Ending { shared, group: None, sent: false },
             arrived: VecDeque::new(),
             burst: Burst::default(),
             wakes: Wakes::default(),
@@ -95,6 +125,8 @@ impl<A: Addr, R: Runtime> Running<A, R> {
             alarm: Alarm { timer: R::Timer::unset(), set: None },
             receiving: Backoff::default(),
             sending: Backoff::default(),
+            seat,
+            raised: Vec::new(),
         }
     }
 
@@ -138,11 +170,24 @@ impl<A: Addr, R: Runtime> Running<A, R> {
         }
     }
 
-    /// Receives one call's worth.
+    /// Receives one call's worth, and what other workers handed over; hands over what is theirs.
     fn receive(&mut self, now: Instant, cx: &mut Context<'_>) -> Left {
-        if self.arrived.len() >= HAND_IN {
+        let room = HAND_IN.saturating_sub(self.arrived.len());
+        if room == 0 {
             return Left::Some;
         }
+        let Some(mut seat) = self.seat.take() else { return self.receive_own(now, cx) };
+        seat.look();
+        let more = seat.take(&mut self.arrived, room);
+        let first = self.arrived.len();
+        let left = self.receive_own(now, cx);
+        seat.sort(&mut self.arrived, first);
+        seat.wake_others();
+        self.seat = Some(seat);
+        if more { Left::Some } else { left }
+    }
+
+    fn receive_own(&mut self, now: Instant, cx: &mut Context<'_>) -> Left {
         if self.receiving.until(now).is_some() {
             return Left::Nothing;
         }
@@ -171,10 +216,23 @@ impl<A: Addr, R: Runtime> Running<A, R> {
         let mut hub = self.ending.shared.lock();
         let stage = hub.turn(now, self.arrived.drain(..count), batch, max);
         let idle = left == Left::Nothing && self.arrived.is_empty() && batch.is_empty();
+        if let Some(seat) = &mut self.seat {
+            for (key, stamp) in seat.take_floors() {
+                hub.command(now, Command::Set(Setting::Floor { key, stamp }));
+            }
+            hub.take_floors(&mut self.raised);
+            self.counters.note(&seat.handed());
+        }
         let park = if idle { hub.park(now, cx.waker(), blocked) } else { Park::Busy };
         hub.report(&self.counters);
         hub.take_wakes(&mut self.wakes);
         drop(hub);
+        if let Some(seat) = &mut self.seat
+            && (!self.raised.is_empty() || seat.owes())
+        {
+            seat.tell_floors(self.raised.drain(..));
+            seat.wake_others();
+        }
         let served = count > 0 && self.wakes.has_tasks();
         self.wakes.wake();
         Turn { stage, park, served }
@@ -191,7 +249,12 @@ impl<A: Addr, R: Runtime> Running<A, R> {
                 return Poll::Ready(());
             }
             if let Park::Sleep(deadline) = park {
-                let pauses = [self.sending.until(now), self.receiving.until(now)];
+                if self.seat.as_mut().is_some_and(|seat| !seat.sleep(cx.waker())) {
+                    continue;
+                }
+                let owes = self.seat.as_ref().is_some_and(Seat::owes);
+                let again = owes.then(|| now + TELL_AGAIN);
+                let pauses = [self.sending.until(now), self.receiving.until(now), again];
                 let deadline = deadline.into_iter().chain(pauses.into_iter().flatten()).min();
                 if self.alarm.poll(self.ending.shared.clock(), deadline, cx).is_pending() {
                     return Poll::Pending;
@@ -228,6 +291,10 @@ impl<A: Addr, R: Runtime> fmt::Debug for Driver<A, R> {
 impl<A: Addr, R: Runtime> Drop for Ending<A, R> {
     fn drop(&mut self) {
         self.shared.with(|hub, _| hub.end(self.sent));
+        // A node that lacks a worker is none.
+        if let Some(group) = self.group.take().filter(|_| !self.sent) {
+            group.each().for_each(|shared| shared.with(|hub, _| hub.abandon()));
+        }
     }
 }
 

@@ -369,7 +369,8 @@ impl<A: Addr> Layer for Fragmenter<A> {
             passed @ (Event::Asked { .. }
             | Event::Withdrawn { .. }
             | Event::Answered { .. }
-            | Event::Identified { .. }) => self.up.push(passed),
+            | Event::Identified { .. }
+            | Event::Floor { .. }) => self.up.push(passed),
         }
         self.close_when_finished();
     }

@@ -310,6 +310,7 @@ impl<L: Swarm> Multi<L> {
                 Event::Undelivered { .. }
                 | Event::Withdrawn { .. }
                 | Event::PeerUp { .. }
+                | Event::Floor { .. }
                 | Event::PeerDown { .. } => self.farewell.len() < room,
                 Event::Asked { token, .. } => {
                     // Nobody has heard of it: no need to say that it is withdrawn.

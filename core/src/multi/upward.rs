@@ -93,7 +93,10 @@ impl<L: Swarm> Multi<L> {
                 self.give_up(slot, Undeliverable::NoRoute);
                 return self.close_when_all_did();
             }
-            Event::Told(_) | Event::PathMtu { .. } | Event::Undelivered { .. } => {}
+            Event::Told(_)
+            | Event::PathMtu { .. }
+            | Event::Floor { .. }
+            | Event::Undelivered { .. } => {}
         }
         member.push(event);
     }

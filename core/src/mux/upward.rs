@@ -45,6 +45,13 @@ impl<C: Channel, A: Addr> Mux<C, A> {
             Event::PeerUp { addr, key } => {
                 self.broadcast(|port| port.up.push(Event::PeerUp { addr: addr.clone(), key }))
             }
+            // It is about a key, whatever the channel: one is enough to tell it.
+            Event::Floor { key, stamp } => {
+                let first = self.slots.iter().position(|slot| slot.port.is_some());
+                if let Some(slot) = first {
+                    self.push(slot as u16, Event::Floor { key, stamp });
+                }
+            }
             Event::PeerDown { addr, reason } => {
                 self.broadcast(|port| port.up.push(Event::PeerDown { addr: addr.clone(), reason }))
             }

@@ -3,6 +3,8 @@
 use super::Accept;
 use super::error::{AskError, IdentifyError, Refusal};
 use super::event::{Event, Token};
+use crate::identity::PublicKey;
+use crate::p2pke::Tai64n;
 use crate::payload::Payload;
 use crate::time::{Anchor, Instant};
 
@@ -103,6 +105,16 @@ pub enum Setting {
     Clock(Anchor),
     /// Which keys a secure swarm talks to from now on. Peers that it excludes are disconnected.
     Accept(Accept),
+    /// Whether each [`Event::Floor`](super::Event::Floor) is told from now on. At first none is.
+    TellFloors(bool),
+    /// What another node with the same key told in [`Event::Floor`](super::Event::Floor): secure swarms
+    /// take a hello of `key` that is stamped `stamp` or earlier for a replay.
+    Floor {
+        /// The peer's key.
+        key: PublicKey,
+        /// When its handshake began.
+        stamp: Tai64n,
+    },
 }
 
 impl<A> Command<A> {

@@ -3,6 +3,7 @@
 use super::AskId;
 use super::error::{AskError, DownReason, IdentifyError, Undeliverable};
 use crate::identity::PublicKey;
+use crate::p2pke::Tai64n;
 use crate::time::Instant;
 use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
@@ -67,6 +68,15 @@ pub enum Event<A> {
         addr: A,
         /// Why.
         reason: DownReason,
+    },
+    /// A handshake that `key` began is over: a hello of this key with this stamp or an earlier one is a
+    /// replay. Told where [`Setting::TellFloors`](super::Setting::TellFloors) says so; for
+    /// [`Setting::Floor`](super::Setting::Floor) of another node with our key.
+    Floor {
+        /// The peer's key.
+        key: PublicKey,
+        /// When its handshake began, by its own clock, but not after ours.
+        stamp: Tai64n,
     },
     /// A message that was accepted will not be delivered. Not every loss is known.
     Undelivered {
@@ -184,6 +194,7 @@ impl<A> Event<A> {
             Self::Identified { addr, result } => Event::Identified { addr: f(addr)?, result },
             Self::PeerUp { addr, key } => Event::PeerUp { addr: f(addr)?, key },
             Self::PeerDown { addr, reason } => Event::PeerDown { addr: f(addr)?, reason },
+            Self::Floor { key, stamp } => Event::Floor { key, stamp },
             Self::Undelivered { dst, reason } => Event::Undelivered { dst: f(dst)?, reason },
             Self::Full { scope } => Event::Full { scope: scope.try_map(f)? },
             Self::Ready { scope } => Event::Ready { scope: scope.try_map(f)? },

@@ -145,6 +145,15 @@ impl Source for AnyAddr {
             Self::At(at) => at.network(),
         }
     }
+
+    fn carrier(&self) -> Option<UdpAddr> {
+        match self {
+            Self::Udp(addr) => addr.carrier(),
+            Self::Memory(addr) => addr.carrier(),
+            Self::Peer(peer) => peer.carrier(),
+            Self::At(at) => at.carrier(),
+        }
+    }
 }
 
 impl Keyed for AnyAddr {

@@ -277,6 +277,7 @@ impl<A: Lifted, L: Swarm<Addr = A>> Layer for Lift<L, A> {
             | Event::Identified { .. }
             | Event::PeerUp { .. }
             | Event::PeerDown { .. }
+            | Event::Floor { .. }
             | Event::Undelivered { .. }
             | Event::Full { .. }
             | Event::Ready { .. }

@@ -83,7 +83,37 @@ impl Udp {
     /// # Errors
     /// The system's.
     pub fn bind(addr: UdpAddr) -> io::Result<(UdpSocket, Self)> {
-        let addr = addr.0;
+        let raw = Self::open(addr.0)?;
+        raw.bind(&addr.0.into())?;
+        Self::new(raw, addr.0)
+    }
+
+    /// Binds this many such sockets to one port, among which the kernel spreads what arrives: on Linux by
+    /// the addresses at both ends; other systems may give all to one of them.
+    ///
+    /// The first is bound as if it were to be alone, so that the port of another node is not shared
+    /// by mistake. Later on processes of the same user may join it.
+    ///
+    /// # Errors
+    /// The system's; `Unsupported` where sockets cannot share a port.
+    pub fn bind_shared(addr: UdpAddr, count: usize) -> io::Result<Vec<(UdpSocket, Self)>> {
+        let first = Self::open(addr.0)?;
+        first.bind(&addr.0.into())?;
+        if count > 1 {
+            share_port(&first)?;
+        }
+        let mut sockets = vec![Self::new(first, addr.0)?];
+        let local = sockets.first().map_or(addr, |(_, udp)| udp.local).0;
+        for _ in 1..count {
+            let raw = Self::open(local)?;
+            share_port(&raw)?;
+            raw.bind(&local.into())?;
+            sockets.push(Self::new(raw, local)?);
+        }
+        Ok(sockets)
+    }
+
+    fn open(addr: SocketAddr) -> io::Result<RawSocket> {
         let raw = RawSocket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
         let unspecified = matches!(addr, SocketAddr::V6(v6) if v6.ip().is_unspecified());
         if unspecified {
@@ -91,7 +121,11 @@ impl Udp {
             raw.set_only_v6(false)?;
         }
         raw.set_nonblocking(true)?;
-        raw.bind(&addr.into())?;
+        Ok(raw)
+    }
+
+    fn new(raw: RawSocket, addr: SocketAddr) -> io::Result<(UdpSocket, Self)> {
+        let unspecified = addr.ip().is_unspecified();
         let io = UdpSocket::from(raw);
         let state = UdpSocketState::new((&io).into())?;
         // Smaller ones work too; `describe` says what there is.
@@ -213,6 +247,17 @@ impl Udp {
         }
         SPARE.set(Some(slots));
     }
+}
+
+#[cfg(unix)]
+fn share_port(socket: &RawSocket) -> io::Result<()> {
+    socket.set_reuse_port(true)
+}
+
+#[cfg(not(unix))]
+fn share_port(_: &RawSocket) -> io::Result<()> {
+    let why = "sockets cannot share a port on this system: give the node one worker";
+    Err(io::Error::new(io::ErrorKind::Unsupported, why))
 }
 
 impl fmt::Debug for Udp {

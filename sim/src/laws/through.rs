@@ -3,6 +3,7 @@
 use core::fmt::Debug;
 use core::mem::discriminant;
 use tellask::identity::PublicKey;
+use tellask::p2pke::Tai64n;
 use tellask::swarm::{AskId, DownReason, Link, Message, Scope, Setting, Token, Undeliverable};
 use tellask::time::Anchor;
 use tellask::{BytesMut, Command, Event, Instant, Layer, Payload};
@@ -54,7 +55,7 @@ where
     Ok(())
 }
 
-fn commands<A: Clone>(peer: &A) -> [Command<A>; 8] {
+fn commands<A: Clone>(peer: &A) -> [Command<A>; 9] {
     let (id, token, dst) = (AskId::new(1), Token(1), || peer.clone());
     let (payload, deadline) = (|| Payload::from("through"), Instant::from_nanos(1_000_000_000));
     [
@@ -65,6 +66,7 @@ fn commands<A: Clone>(peer: &A) -> [Command<A>; 8] {
         Command::Identify { dst: dst() },
         Command::Disconnect { dst: dst() },
         Command::Set(Setting::Clock(Anchor::default())),
+        Command::Set(Setting::TellFloors(true)),
         Command::Close,
     ]
 }
@@ -85,6 +87,7 @@ fn events<A: Clone>(peer: &A) -> Vec<Vec<Event<A>>> {
         Event::Identified { addr: addr(), result: Ok(key) },
         Event::PeerUp { addr: addr(), key },
         Event::PeerDown { addr: addr(), reason: DownReason::Idle },
+        Event::Floor { key, stamp: Tai64n::MIN },
         Event::Undelivered { dst: addr(), reason: Undeliverable::TimedOut },
         Event::Full { scope: Scope::All },
         Event::Closed,

@@ -150,6 +150,7 @@ where
                     }
                     Event::Link(_)
                     | Event::PathMtu { .. }
+                    | Event::Floor { .. }
                     | Event::Withdrawn { .. }
                     | Event::Identified { .. }
                     | Event::PeerUp { .. }

@@ -27,6 +27,9 @@ pub(super) struct Local {
 pub(super) struct Gatekeeper {
     pub(super) accept: Accept,
     pub(super) floors: Floors,
+    /// Whether raised floors are put down in `raised`, for other nodes with this key.
+    pub(super) tells_floors: bool,
+    pub(super) raised: Option<(PublicKey, Tai64n)>,
     /// For hellos: anybody can send those.
     strangers: Bucket,
     /// For what comes after a hello, so that a flood of hellos does not end the handshakes that
@@ -47,6 +50,8 @@ impl Local {
         let gate = Gatekeeper {
             accept,
             floors: Floors::new(limits.timestamp_floors, seed.rng("floors")),
+            tells_floors: false,
+            raised: None,
             strangers: Bucket::new(limits.signature_checks_per_second),
             begun: Bucket::new(limits.signature_checks_per_second),
             stranger: true,
@@ -91,5 +96,6 @@ impl Gate for Gatekeeper {
 
     fn raise_floor(&mut self, key: &PublicKey, to: Tai64n) {
         self.floors.raise(*key, to);
+        self.raised = self.tells_floors.then_some((*key, to));
     }
 }

@@ -164,6 +164,8 @@ impl<A: Addr + Source> P2pke<A> {
                 let result = Err(Refusal::default());
                 self.control.push_back(Command::Answer { token, dst: message.src, result });
             }
+            // Of whichever secure swarm: one key has one clock.
+            Event::Floor { key, stamp } => self.up.push(Event::Floor { key, stamp }),
             Event::Closed => self.on_closed(),
             // What the swarm below knows of its peers proves nothing here, and nothing was asked of it.
             Event::Withdrawn { .. }

@@ -216,6 +216,8 @@ impl<A: Addr + Source> P2pke<A> {
     pub(super) fn on_set(&mut self, setting: Setting) {
         match &setting {
             Setting::Clock(clock) => self.local.clock = *clock,
+            Setting::TellFloors(tells) => self.local.gate.tells_floors = *tells,
+            Setting::Floor { key, stamp } => self.local.gate.floors.raise(*key, *stamp),
             Setting::Accept(accept) => {
                 self.local.gate.accept = accept.clone();
                 let excluded = self.table.iter().filter(|(_, _, peer)| !accept.takes(&peer.id));

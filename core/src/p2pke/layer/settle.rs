@@ -23,6 +23,9 @@ impl<A: Addr + Source> P2pke<A> {
     }
 
     fn settle_all(&mut self, now: Instant, slot: Slot) {
+        if let Some((key, stamp)) = self.local.gate.raised.take() {
+            self.up.push(Event::Floor { key, stamp });
+        }
         self.transmit(now, slot);
         self.report(slot);
         if self
