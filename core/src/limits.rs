@@ -157,3 +157,46 @@ impl Default for Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_node_have_as_much_together_as_the_node() {
+        let whole = Limits::default();
+        assert_eq!(whole.divided(1), whole);
+        assert_eq!(whole.divided(0), whole);
+        let part = whole.divided(4);
+        for (part, whole) in [
+            (part.peers, whole.peers),
+            (part.half_open, whole.half_open),
+            (part.half_open_per_network, whole.half_open_per_network),
+            (part.dialling, whole.dialling),
+            (part.waiting, whole.waiting),
+            (part.send, whole.send),
+            (part.partials, whole.partials),
+            (part.reassembly, whole.reassembly),
+            (part.ask_peers, whole.ask_peers),
+            (part.ask_sending, whole.ask_sending),
+            (part.ask_receiving, whole.ask_receiving),
+            (part.ask_remembered, whole.ask_remembered),
+        ] {
+            assert_eq!(part, whole / 4);
+        }
+        assert_eq!(part.signature_checks_per_second, whole.signature_checks_per_second / 4);
+        assert_eq!(part.timestamp_floors, whole.timestamp_floors, "each knows those of all");
+    }
+
+    #[test]
+    fn nothing_is_divided_until_none_is_left_or_one_peer_has_less_than_it_is_granted() {
+        let whole = Limits { peers: 3, half_open_per_network: 1, ..Limits::default() };
+        let part = whole.divided(64);
+        assert_eq!((part.peers, part.half_open_per_network), (1, 1));
+        assert_eq!(part.send, whole.send_per_peer);
+        assert_eq!(part.reassembly, whole.reassembly_per_peer);
+        assert_eq!(part.receive, whole.ask_max);
+        let none = Limits { peers: 0, dialling: 0, ..Limits::default() };
+        assert_eq!((none.divided(2).peers, none.divided(2).dialling), (0, 0));
+    }
+}

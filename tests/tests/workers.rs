@@ -73,6 +73,10 @@ macro_rules! program {
                 assert_eq!(stats.value("socket.handed_over_dropped"), 0);
                 // By chance not so once in 4^24 runs.
                 assert!(stats.value("socket.handed_over") > 0, "{stats}");
+                // Half of the peers began: their hellos are replays at all other workers from now on.
+                let floors = u64::from(PEERS) / 2 * (WORKERS as u64 - 1);
+                assert!(stats.value("socket.floors_told") >= floors, "{stats}");
+                assert_eq!(stats.value("socket.floors_dropped"), 0);
                 let shares = node.workers().into_iter().map(|worker| worker.stats());
                 let shares: Vec<u64> = shares.map(|share| share.value("p2pke.peers")).collect();
                 assert!(shares.iter().all(|peers| *peers < u64::from(PEERS)), "{shares:?}");

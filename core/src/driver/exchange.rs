@@ -283,3 +283,150 @@ impl fmt::Debug for Seat {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::Seed;
+    use alloc::task::Wake;
+    use alloc::vec;
+    use bytes::BytesMut;
+    use core::net::SocketAddr;
+    use core::num::NonZeroUsize;
+
+    struct Bell(AtomicUsize);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn seats(workers: usize) -> (Steering, Vec<Seat>) {
+        let workers = NonZeroUsize::new(workers).expect("some");
+        let steering = Steering::new(&Seed::from_u64(1), workers);
+        let seats = Seat::all(&steering);
+        (steering, seats)
+    }
+
+    fn from(port: u16, len: usize) -> DatagramInput<UdpAddr> {
+        let [src, dst] = [port, 1].map(|port| UdpAddr(SocketAddr::from(([127, 0, 0, 1], port))));
+        let mut payload = BytesMut::zeroed(len);
+        payload[..2].copy_from_slice(&port.to_be_bytes());
+        DatagramInput::Datagram { src, dst, payload }
+    }
+
+    fn src(input: &DatagramInput<UdpAddr>) -> UdpAddr {
+        let DatagramInput::Datagram { src, .. } = input else { panic!("{input:?} is no datagram") };
+        *src
+    }
+
+    /// A port whose peer is this worker's.
+    fn port_of(steering: &Steering, worker: usize) -> u16 {
+        (1_000..).find(|port| steering.worker_of(&src(&from(*port, 2))) == worker).expect("one")
+    }
+
+    fn floor(number: u8, nanos: u32) -> Floor {
+        let date = crate::time::UnixTime::new(1, nanos);
+        (PublicKey::from_bytes([number; 32]), Tai64n::from_unix(date))
+    }
+
+    #[test]
+    fn each_worker_keeps_its_own_in_order_and_gets_the_rest_from_the_others() {
+        let (steering, mut seats) = seats(3);
+        let all: Vec<_> = (1_000..1_200).map(|port| from(port, 100)).collect();
+        let unreachable = DatagramInput::Unreachable { dst: src(&all[0]) };
+        let of = |worker| {
+            let mine = all.iter().filter(|input| steering.worker_of(&src(input)) == worker);
+            mine.cloned().collect::<Vec<_>>()
+        };
+        let mut arrived: VecDeque<_> = all.iter().cloned().collect();
+        arrived.push_front(unreachable.clone());
+        arrived.push_back(unreachable.clone());
+        seats[1].sort(&mut arrived, 1);
+        assert_eq!(arrived.pop_front(), Some(unreachable.clone()));
+        assert_eq!(arrived.pop_back(), Some(unreachable), "what is no datagram stays");
+        assert_eq!(Vec::from(arrived), of(1));
+        let others = of(0).len() + of(2).len();
+        assert_eq!(seats[1].handed(), Handed { over: others as u64, ..Handed::default() });
+        for worker in [0, 2] {
+            let mut taken = VecDeque::new();
+            assert!(!seats[worker].take(&mut taken, usize::MAX), "there is no more");
+            assert_eq!(Vec::from(taken), of(worker));
+        }
+    }
+
+    #[test]
+    fn what_waits_for_a_worker_is_bounded_in_number_and_in_bytes_and_the_rest_is_counted() {
+        for (len, room) in [(2, HANDED_OVER), (60_000, HANDED_OVER_BYTES / 60_000)] {
+            let (steering, mut seats) = seats(2);
+            let port = port_of(&steering, 1);
+            for _ in 0..2 {
+                let mut arrived: VecDeque<_> = (0..room + 5).map(|_| from(port, len)).collect();
+                seats[0].sort(&mut arrived, 0);
+                assert!(arrived.is_empty());
+                let handed = seats[0].handed();
+                assert_eq!((handed.over, handed.dropped), (room as u64, 5), "of {len} bytes");
+                let mut taken = VecDeque::new();
+                assert!(seats[1].take(&mut taken, room), "there may be more");
+                assert!(!seats[1].take(&mut taken, 1));
+                assert_eq!(taken.len(), room);
+                // Taken, they leave as much room as before.
+                seats[0].counters = Handed::default();
+            }
+        }
+    }
+
+    #[test]
+    fn floors_reach_all_others_and_where_there_is_no_room_the_highest_of_each_key_waits() {
+        let (_, mut seats) = seats(3);
+        seats[0].tell_floors([floor(1, 5), floor(2, 5), floor(1, 4)].into_iter());
+        assert!(!seats[0].owes());
+        for worker in [1, 2] {
+            let heard: Vec<_> = seats[worker].take_floors().collect();
+            assert_eq!(heard, [floor(1, 5), floor(2, 5)]);
+        }
+        for nanos in 0..FLOORS as u32 {
+            seats[0].tell_floors(core::iter::once(floor(1, nanos)));
+        }
+        assert!(!seats[0].owes());
+        for (number, nanos) in [(7, 1), (7, 3), (7, 2), (8, 1)] {
+            seats[0].tell_floors(core::iter::once(floor(number, nanos)));
+        }
+        assert!(seats[0].owes());
+        assert_eq!(seats[1].take_floors().count(), FLOORS);
+        drop(seats.pop());
+        seats[0].tell_floors(core::iter::empty());
+        assert_eq!(seats[1].take_floors().collect::<Vec<_>>(), [floor(7, 3), floor(8, 1)]);
+        assert!(!seats[0].owes(), "nothing is kept for a worker that has ended");
+    }
+
+    #[test]
+    fn a_worker_that_sleeps_is_woken_once_and_one_that_was_visited_does_not_fall_asleep() {
+        let (steering, mut seats) = seats(2);
+        let bell = Arc::new(Bell(AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&bell));
+        let [sender, sleeper] = &mut seats[..] else { panic!("two") };
+        let port = port_of(&steering, 1);
+        let send = |sender: &mut Seat| {
+            sender.sort(&mut VecDeque::from([from(port, 9)]), 0);
+            sender.wake_others();
+        };
+        sleeper.look();
+        assert!(sleeper.sleep(&waker));
+        send(sender);
+        send(sender);
+        assert_eq!(bell.0.load(Relaxed), 1);
+        sleeper.look();
+        let mut taken = VecDeque::new();
+        sleeper.take(&mut taken, 64);
+        assert_eq!(taken.len(), 2);
+        send(sender);
+        assert!(!sleeper.sleep(&waker), "something came after it had looked");
+        sleeper.look();
+        assert!(sleeper.sleep(&waker));
+        sender.tell_floors(vec![floor(1, 1)].into_iter());
+        sender.wake_others();
+        assert!(bell.0.load(Relaxed) > 1, "floors are news too");
+    }
+}

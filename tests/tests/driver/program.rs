@@ -14,7 +14,8 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use tellask::driver::{Builder, Events, Request, UdpNode, UdpStack};
+use tellask::addr::Source;
+use tellask::driver::{Builder, Events, Request, UdpNode, UdpStack, Workers};
 use tellask::identity::SecretKey;
 use tellask::seed::Rng;
 use tellask::stats::Snapshot;
@@ -83,6 +84,9 @@ pub(crate) type Node<A> = UdpNode<A, InMemory>;
 pub(crate) type Listener<A> = Events<UdpStack<A>, super::runtime::Clock>;
 pub(crate) type Asked<A> = Request<UdpStack<A>, super::runtime::Clock>;
 
+/// Tasks of a node at the most, with the one that refuses what is left in the end.
+const TASKS: u64 = 5;
+
 struct Program<A: Addr + Send + Sync + 'static> {
     world: Arc<World>,
     executor: Executor,
@@ -145,7 +149,7 @@ const WHATS: [What; 7] = [
     What::Close,
 ];
 
-impl<A: Addr + Unpin + Send + Sync + 'static> Program<A> {
+impl<A: Addr + Source + Unpin + Send + Sync + 'static> Program<A> {
     fn new(
         seed: &Seed,
         layers: impl Fn(u8, Builder<UdpAddr, InMemory>) -> Builder<A, InMemory>,
@@ -170,13 +174,18 @@ impl<A: Addr + Unpin + Send + Sync + 'static> Program<A> {
             limits.receive = 8_000;
         }
         let count = 2 + rng.below(2) as usize;
+        let mut crews = seed.rng("workers");
         let (mut nodes, mut drivers) = (Vec::new(), Vec::new());
         for number in 0..count {
-            let builder = Builder::udp("127.0.0.1:0".parse().expect("an address"));
-            let builder = builder.limits(limits.clone()).seed(seed.child(&format!("{number}")));
-            let (node, driver) = layers(number as u8 + 1, builder).bind().expect("a free port");
+            let workers = if crews.chance(1, 3) { 2 + crews.below(2) as usize } else { 1 };
+            let node = || {
+                let builder = Builder::udp("127.0.0.1:0".parse().expect("an address"));
+                let builder = builder.limits(limits.clone()).seed(seed.child(&format!("{number}")));
+                layers(number as u8 + 1, builder)
+            };
+            let (node, each) = Workers::new(workers, node).bind().expect("a free port");
             nodes.push(Some(node));
-            drivers.push(executor.spawn(driver));
+            drivers.extend(each.into_iter().map(|driver| executor.spawn(driver)));
         }
         let addr = |node: &Option<Node<A>>| node.as_ref().map(|node| node.local_addrs()[0].clone());
         let each = || (0..count).flat_map(|node| WHATS.map(|what| (node, what)));
@@ -198,7 +207,7 @@ impl<A: Addr + Unpin + Send + Sync + 'static> Program<A> {
         super::executor::dropped();
         let mut tasks = Vec::new();
         for number in 0..self.nodes.len() {
-            for _ in 0..1 + self.rng.below(4) {
+            for _ in 0..1 + self.rng.below(TASKS - 1) {
                 tasks.push(self.spawn(number));
             }
         }
@@ -314,14 +323,20 @@ impl<A: Addr + Unpin + Send + Sync + 'static> Program<A> {
         let mut waits = 0;
         for (number, node) in self.nodes.iter().enumerate() {
             let in_vain = |what| self.all.progress[&(number, what)].in_vain.load(Relaxed);
-            for what in [What::Identify, What::Events, What::Close] {
-                assert_eq!(in_vain(what), 0, "node {number}: {what:?}");
+            assert_eq!(in_vain(What::Identify), 0, "node {number}");
+            // Each worker tells everybody when it has ended; only the last one's word is the end.
+            let workers = node.as_ref().map_or(1, |node| node.workers().len()) as u64;
+            let ends = (workers - 1) * TASKS;
+            for what in [What::Events, What::Close] {
+                assert!(in_vain(what) <= ends, "node {number}: {what:?}");
             }
             let received = log.told.values().filter(|told| told.to == number && told.received);
-            assert!(in_vain(What::Message) <= received.count() as u64, "node {number}");
+            let causes = received.count() as u64 + ends;
+            assert!(in_vain(What::Message) <= causes, "node {number}");
             // A request may be withdrawn before whoever was woken for it takes it.
             let asked = log.asked.values().filter(|asked| asked.to == number && asked.polled);
-            assert!(in_vain(What::Request) <= asked.count() as u64, "node {number}");
+            let causes = asked.count() as u64 + ends;
+            assert!(in_vain(What::Request) <= causes, "node {number}");
 
             let full = in_vain(What::Tell) + in_vain(What::Ask);
             waits += full;
@@ -336,7 +351,12 @@ impl<A: Addr + Unpin + Send + Sync + 'static> Program<A> {
         let ours = |task: &TaskId| self.drivers.contains(task);
         let drivers: u64 = self.executor.polls_of(ours);
         let tasks: u64 = self.executor.polls_of(|task| !ours(task));
-        let bound = self.drivers.len() as u64 + 2 * (tasks + self.world.happened());
+        let handed = self.nodes.iter().flatten().map(|node| {
+            let stats = node.stats();
+            stats.value("socket.handed_over") + stats.value("socket.floors_told")
+        });
+        let causes = tasks + self.world.happened() + handed.sum::<u64>();
+        let bound = self.drivers.len() as u64 + 2 * causes;
         assert!(drivers <= bound, "drivers were polled {drivers} times, for {bound} causes");
     }
 

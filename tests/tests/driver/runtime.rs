@@ -47,13 +47,16 @@ struct State {
     now: u64,
     rng: Rng,
     path: Path,
-    ports: BTreeMap<UdpAddr, Port>,
+    ports: BTreeMap<Place, Port>,
     /// What is due when; the second number keeps those of one time apart.
     due: BTreeMap<(u64, u64), Due>,
     last: u64,
     clocks: usize,
     happened: u64,
 }
+
+/// Where a socket is bound, and which it is of those that share the port.
+type Place = (UdpAddr, usize);
 
 #[derive(Debug, Default)]
 struct Port {
@@ -67,7 +70,7 @@ struct Port {
 #[derive(Debug)]
 enum Due {
     Arrival { src: UdpAddr, dst: UdpAddr, payload: BytesMut },
-    Room(UdpAddr),
+    Room(Place),
     Timer(Option<Waker>),
 }
 
@@ -162,12 +165,15 @@ impl State {
         self.happened += 1;
         match due {
             Due::Arrival { src, dst, payload } => {
-                let port = self.ports.get_mut(&dst)?;
+                let sharing = self.ports.range((dst, 0)..=(dst, usize::MAX)).count() as u64;
+                // As a kernel would, by a hash of both addresses; only that it is another one each time.
+                let number = if sharing > 1 { self.rng.below(sharing) as usize } else { 0 };
+                let port = self.ports.get_mut(&(dst, number))?;
                 port.arrived.push_back((src, payload));
                 port.reader.take()
             }
-            Due::Room(addr) => {
-                let port = self.ports.get_mut(&addr)?;
+            Due::Room(place) => {
+                let port = self.ports.get_mut(&place)?;
                 (port.taken, port.emptied) = (0, false);
                 port.writer.take()
             }
@@ -210,15 +216,24 @@ impl Runtime for InMemory {
     }
 
     fn bind(addr: UdpAddr) -> io::Result<Socket> {
+        let mut sockets = Self::bind_shared(addr, 1)?;
+        Ok(sockets.remove(0))
+    }
+
+    fn bind_shared(addr: UdpAddr, count: usize) -> io::Result<Vec<Socket>> {
         let world = here().expect("a world");
         let local = world.with(|state| {
-            let used = state.ports.keys().map(|addr| addr.0.port()).max().unwrap_or(9_999);
+            let used = state.ports.keys().map(|(addr, _)| addr.0.port()).max().unwrap_or(9_999);
             let port = if addr.0.port() == 0 { used + 1 } else { addr.0.port() };
             let local = UdpAddr(SocketAddr::new(addr.0.ip(), port));
-            let before = state.ports.insert(local, Port::default());
-            before.is_none().then_some(local).ok_or(io::ErrorKind::AddrInUse)
+            if state.ports.contains_key(&(local, 0)) {
+                return Err(io::Error::from(io::ErrorKind::AddrInUse));
+            }
+            state.ports.extend((0..count).map(|number| ((local, number), Port::default())));
+            Ok(local)
         })?;
-        Ok(Socket { world, local })
+        let socket = |number| Socket { world: Arc::clone(&world), place: (local, number) };
+        Ok((0..count).map(socket).collect())
     }
 
     fn is_here() -> bool {
@@ -312,12 +327,12 @@ impl Drop for Timer {
 #[derive(Debug)]
 pub(crate) struct Socket {
     world: Arc<World>,
-    local: UdpAddr,
+    place: Place,
 }
 
 impl driver::Socket for Socket {
     fn local(&self) -> UdpAddr {
-        self.local
+        self.place.0
     }
 
     fn max_segments(&self) -> usize {
@@ -330,7 +345,7 @@ impl driver::Socket for Socket {
         self.world.with(|state| {
             let (now, room) = (state.now, state.path.room);
             let pause = 1 + state.rng.below(state.path.delay.as_nanos() as u64);
-            let port = state.ports.get_mut(&self.local).expect("it is bound");
+            let port = state.ports.get_mut(&self.place).expect("it is bound");
             let full = port.taken >= room;
             let first = !core::mem::replace(&mut port.emptied, true);
             if full {
@@ -339,14 +354,14 @@ impl driver::Socket for Socket {
                 port.taken += run.count;
             }
             if first {
-                state.arm(now + pause, Due::Room(self.local));
+                state.arm(now + pause, Due::Room(self.place));
             }
             if full {
                 return Poll::Pending;
             }
             let stride = run.segment.unwrap_or(0);
             for payload in segments(BytesMut::from(run.contents), stride) {
-                state.send(self.local, UdpAddr(run.dst), payload);
+                state.send(self.place.0, UdpAddr(run.dst), payload);
             }
             Poll::Ready(Ok(()))
         })
@@ -359,9 +374,9 @@ impl driver::Socket for Socket {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Left, ReceiveError>> {
         self.world.with(|state| {
-            let port = state.ports.get_mut(&self.local).expect("it is bound");
+            let port = state.ports.get_mut(&self.place).expect("it is bound");
             let count = port.arrived.len().min(SLOTS);
-            let dst = self.local;
+            let dst = self.place.0;
             arrived.extend(
                 port.arrived.drain(..count).map(|(src, payload)| DatagramInput::Datagram {
                     src,
@@ -382,6 +397,6 @@ impl driver::Socket for Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        self.world.with(|state| state.ports.remove(&self.local));
+        self.world.with(|state| state.ports.remove(&self.place));
     }
 }

@@ -395,6 +395,32 @@ fn a_replayed_hello_of_any_age_holds_no_more_than_a_strangers_place_for_a_while(
 }
 
 #[test]
+fn a_hello_that_another_node_with_the_same_key_took_is_a_replay_where_its_floor_was_told() {
+    let mut world = World::new(2);
+    world.nodes[1].handle_command(world.now, Command::Set(Setting::TellFloors(true)));
+    world.tell(0, 1, b"hello").unwrap();
+    world.settle();
+    let floors = world.events(1).into_iter().filter_map(|event| match event {
+        Event::Floor { key, stamp } => Some(Setting::Floor { key, stamp }),
+        _ => None,
+    });
+    let floors: Vec<_> = floors.collect();
+    assert_eq!(floors.len(), 1);
+    let hello = world.seen.iter().find(|(_, _, bytes)| bytes.starts_with(&[0; 4])).unwrap();
+    let hello = hello.2.clone();
+    for told in [false, true] {
+        // It has the same key, and took no hello.
+        world.nodes[1] = secure(1, Accept::Anyone, &Limits::default());
+        for floor in floors.iter().filter(|_| told) {
+            world.nodes[1].handle_command(world.now, Command::Set(floor.clone()));
+        }
+        world.inject(MemoryAddr(77), 1, BytesMut::from(&hello[..]));
+        assert_eq!(world.value(1, "p2pke.half_open"), u64::from(!told));
+        assert_eq!(world.value(1, "p2pke.rejected_stale"), u64::from(told));
+    }
+}
+
+#[test]
 fn a_flood_of_strangers_is_capped_checked_at_a_bounded_rate_and_never_locks_out_an_honest_hello() {
     let limits = Limits { half_open: 16, signature_checks_per_second: 200, ..Limits::default() };
     let mut world = World::with(2, &limits);
