@@ -77,6 +77,17 @@ macro_rules! program {
                 let floors = u64::from(PEERS) / 2 * (WORKERS as u64 - 1);
                 assert!(stats.value("socket.floors_told") >= floors, "{stats}");
                 assert_eq!(stats.value("socket.floors_dropped"), 0);
+                // They have what they were told once each had a turn, which each has that sends.
+                let known = || node.stats().value("p2pke.timestamp_floors");
+                for _ in 0..1_000 {
+                    if known() == u64::from(PEERS) / 2 * WORKERS as u64 {
+                        break;
+                    }
+                    for (number, peer) in (1..).zip(&peers) {
+                        ask(&node, peer, &peer.local_addrs()[0], number).await?;
+                    }
+                }
+                assert_eq!(known(), u64::from(PEERS) / 2 * WORKERS as u64);
                 let shares = node.workers().into_iter().map(|worker| worker.stats());
                 let shares: Vec<u64> = shares.map(|share| share.value("p2pke.peers")).collect();
                 assert!(shares.iter().all(|peers| *peers < u64::from(PEERS)), "{shares:?}");

@@ -400,9 +400,9 @@ fn a_hello_that_another_node_with_the_same_key_took_is_a_replay_where_its_floor_
     world.nodes[1].handle_command(world.now, Command::Set(Setting::TellFloors(true)));
     world.tell(0, 1, b"hello").unwrap();
     world.settle();
-    let floors = world.events(1).into_iter().filter_map(|event| match event {
-        Event::Floor { key, stamp } => Some(Setting::Floor { key, stamp }),
-        _ => None,
+    let floors = world.events(1).into_iter().filter_map(|event| {
+        let Event::Floor { key, stamp } = event else { return None };
+        Some(Setting::Floor { key, stamp })
     });
     let floors: Vec<_> = floors.collect();
     assert_eq!(floors.len(), 1);
