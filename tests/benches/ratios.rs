@@ -5,7 +5,7 @@ mod support;
 use ::tellask::Bytes;
 use rustls::CipherSuite;
 use std::process::ExitCode;
-use support::{boringtun, cipher, latency, quinn, ratio::Ratios, smol, tellask, text};
+use support::{boringtun, cipher, crowd, latency, quinn, ratio::Ratios, smol, tellask, text};
 
 fn main() -> ExitCode {
     let mut ratios = match Ratios::from_args(std::env::args().skip(1)) {
@@ -24,6 +24,7 @@ fn main() -> ExitCode {
     fragments(&mut ratios);
     asks(&mut ratios);
     runtimes(&mut ratios);
+    crowds(&mut ratios);
     latencies(&mut ratios);
     ratios.finish()
 }
@@ -178,6 +179,20 @@ fn runtimes(ratios: &mut Ratios) {
         let theirs = || tokio.pings(n, size).rate();
         ratios.rates(echo, size, 0.0, 11, || smol.pings(n, size), theirs);
     }
+}
+
+/// A node of two workers beside one of one worker, with eight peers that tell it things as fast as they can:
+/// each in as many threads as workers, those who send included, and both in two threads.
+fn crowds(ratios: &mut Ratios) {
+    let (size, n) = (1_200, 200_000);
+    let two = crowd::crowd(2, 2);
+    for (name, threads, target) in
+        [("workers:2/1:threads-2/1", 1, 1.5), ("workers:2/1:threads-2/2", 2, 0.0)]
+    {
+        let one = crowd::crowd(threads, 1);
+        ratios.rates(name, size, target, 11, || two.tells(n, size), || one.tells(n, size));
+    }
+    println!("handed over {:.2} of the datagrams", two.handed_over());
 }
 
 /// How long a secure ping takes beside a plain socket's: at most 1.6 times as long at the median, which is

@@ -5,6 +5,7 @@
 
 pub(crate) mod boringtun;
 pub(crate) mod cipher;
+pub(crate) mod crowd;
 pub(crate) mod latency;
 pub(crate) mod layers;
 pub(crate) mod quinn;
