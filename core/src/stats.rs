@@ -6,6 +6,10 @@
 //! anything: whatever a later call could depend on belongs into one of them, but for token buckets,
 //! the position of a generator, the latest time, and keys, for which a public id stands.
 
+mod prometheus;
+
+pub use prometheus::{CONTENT_TYPE, Prometheus};
+
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;

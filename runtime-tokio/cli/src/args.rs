@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::key::{KeyArgs, PassphraseArgs};
 use crate::output::Output;
 use crate::stack::{HearArgs, SpeakArgs};
+use crate::watch::WatchArgs;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::num::{IntErrorKind, ParseIntError};
@@ -101,6 +102,7 @@ pub(crate) struct DemoArgs {
   tellask listen --on 0.0.0.0:7000 --allow bob --allow carol
   tellask listen --on '[::1]:0' --echo --json
   tellask listen --stack 'udp://0.0.0.0:7000 | p2pke'
+  tellask listen --stats=10 --metrics 127.0.0.1:9464
 
 Exit codes: 2 bad usage or bad input (a port in use, an unknown name); 130 ended by ctrl-C."
 )]
@@ -111,9 +113,8 @@ pub(crate) struct ListenArgs {
     /// Tell every message back to whoever sent it
     #[arg(long)]
     pub(crate) echo: bool,
-    /// At the end, print the node's counters
-    #[arg(long)]
-    pub(crate) stats: bool,
+    #[command(flatten)]
+    pub(crate) watch: WatchArgs,
     #[command(flatten)]
     pub(crate) hear: HearArgs,
     #[command(flatten)]
@@ -238,9 +239,8 @@ pub(crate) struct ServeArgs {
     /// Kill CMD after this long, if the asker has not given up before
     #[arg(long, value_name = "SECONDS", default_value = "60", allow_negative_numbers = true, value_parser = patience)]
     pub(crate) within: Duration,
-    /// At the end, print the node's counters
-    #[arg(long)]
-    pub(crate) stats: bool,
+    #[command(flatten)]
+    pub(crate) watch: WatchArgs,
     #[command(flatten)]
     pub(crate) hear: HearArgs,
     #[command(flatten)]
@@ -553,7 +553,7 @@ fn one_line(error: &clap::Error) -> String {
 }
 
 /// How long something may take: a time in seconds that is not zero.
-fn patience(text: &str) -> Result<Duration, String> {
+pub(crate) fn patience(text: &str) -> Result<Duration, String> {
     let time = seconds(text)?;
     if time.is_zero() {
         return Err("nothing is done in no time: give more, such as 5 or 0.5".into());

@@ -33,6 +33,7 @@ mod progress;
 mod ranges;
 mod stack;
 mod stdin;
+mod watch;
 
 use std::process::ExitCode;
 

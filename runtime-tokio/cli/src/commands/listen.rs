@@ -17,11 +17,16 @@ pub(super) fn run(args: ListenArgs, out: &Output) -> Result<(), Failure> {
     let report = Report::new(out, &peers, &args.hear.channels());
     let listener = Listener { report, echo: args.echo };
     node::block_on(async {
+        let watch = args.watch.bind().await?;
         let node = args.hear.plan(&key, accept).await?.open().await?;
-        let done = node::with(&node, listener.listen(&node)).await;
-        if args.stats {
-            listener.report.stats(&node)?;
-        }
+        let work = async {
+            match race(listener.listen(&node), watch.run(&node, out)).await {
+                Either::First(done) => done,
+                Either::Second(done) => done.map(|never| match never {}),
+            }
+        };
+        let done = node::with(&node, work).await;
+        watch.end(&node, out)?;
         done
     })
 }

@@ -73,14 +73,4 @@ impl<'a> Report<'a> {
     fn known(&self, id: &PeerId) -> String {
         self.peers.name_of(id).map(|name| format!(" ({name})")).unwrap_or_default()
     }
-
-    pub(super) fn stats(&self, node: &Node) -> Result<(), Failure> {
-        let stats = node.stats();
-        self.out.record(
-            Record::new("stats")
-                .numbers("counters", &stats.counters)
-                .numbers("gauges", &stats.gauges),
-        )?;
-        self.out.line(stats.to_string().trim_end())
-    }
 }

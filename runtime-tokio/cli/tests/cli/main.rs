@@ -8,3 +8,4 @@ mod network;
 mod peers;
 mod stacks;
 mod usage;
+mod watch;

@@ -43,6 +43,7 @@ pub(super) fn run(args: ServeArgs, out: &Output) -> Result<(), Failure> {
     let key = args.key.load_or_create(out)?;
     let report = Report::new(out, &peers, &args.hear.channels());
     node::block_on(async {
+        let watch = args.watch.bind().await?;
         let node = args.hear.plan(&key, accept).await?.open().await?;
         if node.ask_max() == 0 {
             return Err(Failure::bad_input("nobody can ask over this stack: put `ask` on it"));
@@ -54,13 +55,17 @@ pub(super) fn run(args: ServeArgs, out: &Output) -> Result<(), Failure> {
             permits: Arc::new(Semaphore::new(args.at_most.into())),
             answering: JoinSet::new(),
         };
-        let served = interruptible(server.serve(&node)).await;
+        let work = async {
+            match race(server.serve(&node), watch.run(&node, out)).await {
+                Either::First(done) => done,
+                Either::Second(done) => done.map(|never| match never {}),
+            }
+        };
+        let served = interruptible(work).await;
         // Commands that still run are killed, and who asked for them is told.
         server.answering.shutdown().await;
         let closed = node::with(&node, async { Ok(()) }).await;
-        if args.stats {
-            server.report.stats(&node)?;
-        }
+        watch.end(&node, out)?;
         served.and(closed)
     })
 }
