@@ -33,6 +33,7 @@ pub mod swarm;
 pub(crate) mod table;
 pub mod text;
 pub mod time;
+pub(crate) mod trace;
 pub mod up;
 pub(crate) mod uvarint;
 

@@ -7,6 +7,8 @@
 //! the position of a generator, the latest time, and keys, for which a public id stands.
 
 mod prometheus;
+#[cfg(feature = "metrics")]
+mod publish;
 
 pub use prometheus::{CONTENT_TYPE, Prometheus};
 

@@ -10,6 +10,7 @@ use crate::payload::Payload;
 use crate::swarm::{Event, Message, Refusal, Token};
 use crate::table::Slot;
 use crate::time::Instant;
+use crate::trace::trace;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::time::Duration;
@@ -190,6 +191,7 @@ impl<A: Addr> Asking<A> {
         }
         self.note(slot, |peer| _ = peer.refused.insert(id, id.saturating_add(1)));
         self.counters.refused_busy += 1;
+        trace!(DEBUG, "ask", reason = "busy", "a request was refused");
         self.say_busy(now, slot, id);
         false
     }

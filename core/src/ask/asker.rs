@@ -9,6 +9,7 @@ use crate::payload::Payload;
 use crate::swarm::{AskError, AskId, Event, Refusal, Scope, Undeliverable};
 use crate::table::Slot;
 use crate::time::Instant;
+use crate::trace::trace;
 use alloc::vec::Vec;
 use bytes::BytesMut;
 
@@ -135,7 +136,10 @@ impl<A: Addr> Asking<A> {
         }
         match &result {
             Ok(_) | Err(AskError::Refused(_)) => self.counters.answered += 1,
-            Err(_) => self.counters.asks_failed += 1,
+            Err(_why) => {
+                self.counters.asks_failed += 1;
+                trace!(DEBUG, "ask", reason = %_why, "an ask failed");
+            }
         }
         self.up.push(Event::Answered { id: ask.id, result });
         let drained = peer.asks.len() <= self.limits.asks_per_peer / 2

@@ -95,6 +95,7 @@ use crate::swarm::{
 };
 use crate::table::{Slot, Table};
 use crate::time::Instant;
+use crate::trace::trace;
 use crate::up::Up;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
@@ -218,8 +219,13 @@ impl<A: Addr> Asking<A> {
             Ok(Packet::Bundle { .. }) => self.on_bundle(now, message),
             Ok(Packet::Ack { .. }) => self.on_ack(now, &message),
             Ok(Packet::Challenge { header }) => self.on_challenge(now, &message.src, header),
-            Err(Malformed::Version) => self.counters.rejected_version += 1,
-            Err(Malformed::Syntax) => self.counters.rejected_malformed += 1,
+            Err(why) => {
+                trace!(DEBUG, "ask", peer = %message.src, reason = ?why, "a packet was rejected");
+                match why {
+                    Malformed::Version => self.counters.rejected_version += 1,
+                    Malformed::Syntax => self.counters.rejected_malformed += 1,
+                }
+            }
         }
     }
 

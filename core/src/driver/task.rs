@@ -22,6 +22,7 @@ use crate::p2pke::Tai64n;
 use crate::port::DatagramInput;
 use crate::swarm::{Command, Setting};
 use crate::time::Instant;
+use crate::trace::trace;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::fmt;
@@ -61,6 +62,8 @@ struct Running<A: Addr, R: Runtime> {
     // The order matters: the socket is closed before anybody is told so.
     socket: R::Socket,
     ending: Ending<A, R>,
+    #[cfg(feature = "tracing")]
+    span: tracing::Span,
     arrived: VecDeque<DatagramInput<UdpAddr>>,
     burst: Burst,
     wakes: Wakes,
@@ -115,7 +118,13 @@ impl<A: Addr, R: Runtime> Running<A, R> {
     ) -> Self {
         let mut counters = SocketCounters::default();
         socket.describe(&mut counters);
+        #[cfg(feature = "tracing")]
+        let span = tracing::info_span!("node", local = %socket.local());
+        #[cfg(feature = "tracing")]
+        span.in_scope(|| trace!(INFO, "driver", "a node is bound"));
         Self {
+            #[cfg(feature = "tracing")]
+            span,
             socket,
             ending: Ending { shared, group: None, sent: false },
             arrived: VecDeque::new(),
@@ -157,6 +166,7 @@ impl<A: Addr, R: Runtime> Running<A, R> {
                     self.arrived.push_back(DatagramInput::TooLarge { dst, limit: ALWAYS_FITS });
                 }
                 Err(SendError::OutOfMemory) => {
+                    trace!(DEBUG, "driver", reason = "out of memory", "the socket failed");
                     self.counters.out_of_memory += 1;
                     self.sending.fail(now);
                     return;
@@ -199,6 +209,7 @@ impl<A: Addr, R: Runtime> Running<A, R> {
             }
             Poll::Ready(Err(error)) => {
                 self.counters.receive_errors += 1;
+                trace!(DEBUG, "driver", reason = ?error, "the socket failed");
                 if error == ReceiveError::Socket {
                     self.receiving.fail(now);
                 }
@@ -274,6 +285,8 @@ impl<A: Addr, R: Runtime> Future for Driver<A, R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(running) = &mut self.running {
+            #[cfg(feature = "tracing")]
+            let _entered = running.span.clone().entered();
             ready!(running.poll(cx));
             self.running = None;
         }
@@ -290,6 +303,7 @@ impl<A: Addr, R: Runtime> fmt::Debug for Driver<A, R> {
 
 impl<A: Addr, R: Runtime> Drop for Ending<A, R> {
     fn drop(&mut self) {
+        trace!(INFO, "driver", "a node is closed");
         self.shared.with(|hub, _| hub.end(self.sent));
         // A node that lacks a worker is none.
         if let Some(group) = self.group.take().filter(|_| !self.sent) {

@@ -62,6 +62,7 @@ use crate::seed::{Rng, Seed};
 use crate::stats::StatsSink;
 use crate::swarm::{Command, Event, Link, Message, Scope, Swarm, Undeliverable};
 use crate::time::Instant;
+use crate::trace::trace;
 use crate::up::Up;
 use alloc::collections::{BTreeMap, VecDeque};
 use bytes::Buf;
@@ -239,6 +240,7 @@ impl<A: Addr> Fragmenter<A> {
         let Message { src, dst, mut payload } = message;
         let Some((header, len)) = Header::read(&payload) else {
             self.counters.malformed += 1;
+            trace!(DEBUG, "fragment", peer = %src, reason = "malformed", "a message was rejected");
             return;
         };
         payload.advance(len);

@@ -6,6 +6,7 @@ use crate::addr::Addr;
 use crate::identity::PublicKey;
 use crate::swarm::{Event, IdentifyError, Message, Token};
 use crate::time::Instant;
+use crate::trace::trace;
 use bytes::Buf;
 
 impl<C: Channel, A: Addr> Mux<C, A> {
@@ -99,10 +100,12 @@ impl<C: Channel, A: Addr> Mux<C, A> {
     fn channel_of(&mut self, message: &mut Message<A>) -> Option<u16> {
         let Some((slot, len)) = C::find(&self.index, &message.payload) else {
             self.counters.malformed += 1;
+            trace!(DEBUG, "mux", peer = %message.src, reason = "malformed", "a message was rejected");
             return None;
         };
         let Some(slot) = slot.copied() else {
             self.counters.unknown_channel += 1;
+            trace!(DEBUG, "mux", peer = %message.src, reason = "no such channel", "a message was rejected");
             return None;
         };
         message.payload.advance(len);

@@ -23,6 +23,7 @@ use crate::payload::Payload;
 use crate::stats::StatsSink;
 use crate::swarm::{Command, Event, Link, Message, Swarm, Undeliverable};
 use crate::time::Instant;
+use crate::trace::trace;
 use crate::up::Up;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -219,11 +220,13 @@ impl<S: Addr> Layer for DatagramPort<S> {
             }
             DatagramInput::Unreachable { dst } => {
                 self.counters.unreachable += 1;
+                trace!(DEBUG, "port", peer = %dst, reason = "unreachable", "a datagram was lost");
                 let reason = Undeliverable::Unreachable;
                 self.up.push(Event::Undelivered { dst, reason });
             }
             DatagramInput::TooLarge { dst, limit } => {
                 self.counters.too_large += 1;
+                trace!(DEBUG, "port", peer = %dst, reason = "too large", "a datagram was lost");
                 let reason = Undeliverable::TooLarge { limit };
                 self.up.push(Event::Undelivered { dst, reason });
             }

@@ -8,6 +8,7 @@ use crate::addr::{Addr, PeerAddr, Source};
 use crate::swarm::{Command, Event, Link, Message, Refusal, Scope, Undeliverable};
 use crate::table::Slot;
 use crate::time::Instant;
+use crate::trace::trace;
 use bytes::BytesMut;
 
 /// The largest message of the swarm below that the protocol uses.
@@ -24,7 +25,7 @@ impl<A: Addr + Source> P2pke<A> {
         self.local.gate.stranger = false;
         // Most addresses have one channel, to which the message goes as it is.
         let Some(mut slot) = self.table.first(&src) else {
-            return self.counters.reject(Reason::Undecryptable);
+            return self.reject(&src, Reason::Undecryptable);
         };
         while let Some(next) = self.table.next(slot) {
             let copy = BytesMut::from(&payload[..]);
@@ -34,8 +35,15 @@ impl<A: Addr + Source> P2pke<A> {
             slot = next;
         }
         if let Err(reason) = self.offer(now, slot, &src, &dst, payload) {
-            self.counters.reject(reason);
+            self.reject(&src, reason);
         }
+    }
+
+    /// Counts a message that changed nothing.
+    fn reject(&mut self, src: &A, reason: Reason) {
+        self.counters.reject(reason);
+        trace!(DEBUG, "p2pke", peer = %src, reason = ?reason, "a message was rejected");
+        let _ = src;
     }
 
     /// Hands a message to one channel, and what it says upward.
@@ -72,7 +80,7 @@ impl<A: Addr + Source> P2pke<A> {
         self.local.gate.stranger = true;
         let claimed = match Hello::parse(&payload) {
             Ok(hello) => *hello.claimed(),
-            Err(error) => return self.counters.reject(error.into()),
+            Err(error) => return self.reject(src, error.into()),
         };
         let result = if claimed == *self.local.key.public() {
             self.on_own_hello(now, src, payload)
@@ -84,7 +92,7 @@ impl<A: Addr + Source> P2pke<A> {
             }
         };
         if let Err(reason) = result {
-            self.counters.reject(reason);
+            self.reject(src, reason);
         }
     }
 

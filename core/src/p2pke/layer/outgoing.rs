@@ -8,6 +8,7 @@ use crate::payload::Payload;
 use crate::swarm::{Command, DownReason, Event, Scope, Setting, Swarm as _, Undeliverable};
 use crate::table::Slot;
 use crate::time::Instant;
+use crate::trace::trace;
 use alloc::vec::Vec;
 
 impl<A: Addr + Source> P2pke<A> {
@@ -236,6 +237,7 @@ impl<A: Addr + Source> P2pke<A> {
         let was_up = self.table.get(slot).is_some_and(|peer| peer.channel.is_up());
         if let Some(addr) = self.peer_addr(slot).filter(|_| was_up) {
             self.counters.peers_down += 1;
+            trace!(INFO, "p2pke", peer = %addr, reason = ?down, "a peer is down");
             self.up.push(Event::PeerDown { addr, reason: down });
         }
         self.remove(slot);

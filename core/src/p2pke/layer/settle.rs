@@ -7,6 +7,7 @@ use crate::addr::{Addr, Source};
 use crate::swarm::{DownReason, Event, Scope, Undeliverable};
 use crate::table::Slot;
 use crate::time::Instant;
+use crate::trace::trace;
 
 impl<A: Addr + Source> P2pke<A> {
     /// After every call of a channel. On the data path there is nothing to do, mostly.
@@ -67,6 +68,7 @@ impl<A: Addr + Source> P2pke<A> {
             match event {
                 ChannelEvent::Up { key } => {
                     self.counters.peers_up += 1;
+                    trace!(INFO, "p2pke", peer = %addr, "a peer is up");
                     self.up.push(Event::PeerUp { addr: addr.clone(), key });
                     let waiting = self.table.get_mut(slot).and_then(|peer| peer.waiting.as_mut());
                     let identify =
@@ -85,6 +87,7 @@ impl<A: Addr + Source> P2pke<A> {
                             (DownReason::TimedOut, Some(Undeliverable::TimedOut))
                         }
                     };
+                    trace!(INFO, "p2pke", peer = %addr, ?reason, "a peer is down");
                     self.up.push(Event::PeerDown { addr, reason });
                     if let Some(why) = undelivered {
                         self.fail_waiting(slot, why);
@@ -92,6 +95,7 @@ impl<A: Addr + Source> P2pke<A> {
                 }
                 ChannelEvent::Failed { reason } => {
                     self.counters.handshakes_failed += 1;
+                    trace!(DEBUG, "p2pke", peer = %addr, ?reason, "a handshake failed");
                     self.fail_waiting(
                         slot,
                         match reason {
