@@ -5,7 +5,16 @@
 //! for, gauges are the *dump* by which the law suite tells whether a rejected datagram changed
 //! anything: whatever a later call could depend on belongs into one of them, but for token buckets,
 //! the position of a generator, the latest time, and keys, for which a public id stands.
+//!
+//! [`figures`] says what each means. A [`Snapshot`] holds those of a stack; it prints as lines, as text for
+//! [Prometheus](Snapshot::prometheus), and with the feature `metrics` goes to that facade's recorder.
 
+pub mod figures {
+    #![doc = include_str!("stats/figures.md")]
+
+    /// These tables, as text.
+    pub const TABLES: &str = include_str!("stats/figures.md");
+}
 mod prometheus;
 #[cfg(feature = "metrics")]
 mod publish;

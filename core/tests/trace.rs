@@ -9,7 +9,7 @@ use tellask::ask::Asking;
 use tellask::identity::SecretKey;
 use tellask::mux::{Mux, Name};
 use tellask::p2pke::P2pke;
-use tellask::swarm::{Accept, AskId, Swarm};
+use tellask::swarm::{Accept, AskId};
 use tellask::time::{Anchor, UnixTime};
 use tellask::{
     At, BytesMut, Command, Datagram, DatagramInput, DatagramPort, Event, Fragmenter, Instant, Join,

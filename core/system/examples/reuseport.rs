@@ -3,7 +3,8 @@
 //! Every thread has a socket on the same port, a key that is the same for all, and a node of its own; no
 //! two threads share anything. By a hash of both addresses the kernel chooses the socket that a datagram
 //! goes to, so that a peer meets one thread for as long as its address stays. This is enough for servers: where
-//! nodes must dial out too, or keep a peer whose address changes, the threads have to hand datagrams over.
+//! nodes must dial out too the threads have to hand datagrams over, and tell each other which hellos they had;
+//! [`Workers`](tellask::driver::Workers) does both.
 //!
 //! On Linux. Elsewhere sockets share a port in other ways, or not at all, and the example says so.
 
