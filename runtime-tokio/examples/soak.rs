@@ -20,7 +20,7 @@ use tellask::driver::{
 };
 use tellask::identity::SecretKey;
 use tellask::time::UnixTime;
-use tellask::{Addr, BytesMut, DatagramInput, PeerAddr, Seed, UdpAddr};
+use tellask::{Addr, BytesMut, DatagramInput, Limits, PeerAddr, Seed, UdpAddr};
 use tellask_tokio::Tokio;
 
 /// How much more may be there afterwards: a twentieth, or less than a megabyte.
@@ -197,10 +197,16 @@ async fn measure(
 type Node<R> = UdpNode<PeerAddr<UdpAddr>, R>;
 
 async fn node<R: Runtime>(number: usize) -> Result<Node<R>, Box<dyn Error>> {
+    Ok(builder::<R>(number)?.spawn().await?)
+}
+
+type Builder<R> = driver::Builder<PeerAddr<UdpAddr>, R>;
+
+fn builder<R: Runtime>(number: usize) -> Result<Builder<R>, Box<dyn Error>> {
     let mut key = [7; 32];
     key[..8].copy_from_slice(&number.to_be_bytes());
     let builder = driver::Builder::<_, R>::udp("127.0.0.1:0".parse()?);
-    Ok(builder.secured(SecretKey::from_seed(&key)).asking().spawn().await?)
+    Ok(builder.secured(SecretKey::from_seed(&key)).asking())
 }
 
 /// Makes nodes, has every hundredth talk to the one before, and drops them: half of them are closed first.
@@ -223,9 +229,12 @@ async fn nodes<R: Runtime>(count: usize) -> Result<(), Box<dyn Error>> {
     gone().await
 }
 
-/// One node with a peer after the other, in groups; they are forgotten once they are idle, or gone.
+/// One node that is visited by one peer after the other.
 async fn visits(count: usize, group: usize) -> Result<Row, Box<dyn Error>> {
-    let host = node::<Tokio>(usize::MAX).await?;
+    // What a node remembers of peers that are gone has a limit, which the first group reaches.
+    let mut limits = Limits::default();
+    (limits.ask_peers, limits.timestamp_floors) = (group, group);
+    let host = builder::<Tokio>(usize::MAX)?.limits(limits).spawn().await?;
     let host = &host;
     let row = measure("peers come and go", count, group, async |count| {
         for number in 0..count {
@@ -245,9 +254,9 @@ async fn talk<R: Runtime>(guest: &Node<R>, host: &Node<R>) -> Result<(), Box<dyn
         host.next_ask().await.ok_or("the host was closed")?.answer("well");
         Ok::<(), Box<dyn Error>>(())
     };
-    let (reply, answered) = tokio::join!(guest.ask(&to, "how are you?"), answer);
-    answered?;
-    reply?;
+    // Whichever fails first ends both.
+    let reply = async { guest.ask(&to, "how are you?").await.map(drop).map_err(Into::into) };
+    tokio::try_join!(reply, answer)?;
     Ok(())
 }
 

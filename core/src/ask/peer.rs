@@ -29,8 +29,8 @@ pub(super) struct Peer {
     pub(super) remote: Option<u64>,
     /// There was no other session with it in the life of this node.
     pub(super) fresh: bool,
-    /// The generation of evictions in which the session began.
-    pub(super) generation: u64,
+    /// The generation of evictions in which the session was named, where the name follows from it.
+    pub(super) generation: Option<u64>,
     /// The largest request or answer that it takes, as far as it said.
     pub(super) limit: Option<u64>,
     /// The largest packet that the path is known to take.
@@ -130,12 +130,12 @@ impl Record {
 
 impl Peer {
     /// A peer that nothing was heard of yet.
-    pub(super) const fn new(now: Instant, local: u64, generation: u64, unit: usize) -> Self {
+    pub(super) const fn new(now: Instant, local: u64, unit: usize) -> Self {
         Self {
             local,
             remote: None,
             fresh: true,
-            generation,
+            generation: None,
             limit: None,
             unit_most: usize::MAX,
             recovery: Recovery::new(unit),

@@ -19,9 +19,10 @@
 //!
 //! What we would challenge with depends on the session that there is; so once taken up it is no
 //! challenge any more. Where there is no session it depends on the *generation*: a count that rises with
-//! every so many evictions. The present generation's and the last one's are taken, and no session is
-//! evicted in whose generation or the next we still are. So a packet of an evicted session is
-//! never taken, however late it comes.
+//! every so many evictions. The present generation's and the last one's are taken, and no session that was
+//! named in one of these is evicted while there is another; otherwise these generations end. So a packet
+//! of an evicted session is never taken, however late it comes. For sessions whose names are random, or
+//! follow from such, this holds anyway.
 
 use super::Asking;
 use super::peer::{Peer, State};
@@ -187,42 +188,57 @@ impl<A: Addr> Asking<A> {
 
     /// A new session, if there is room for one.
     pub(super) fn create(&mut self, now: Instant, addr: &A, name: Option<u64>) -> Option<Slot> {
-        if self.table.len() >= self.limits.ask_peers && !self.evict() {
+        if self.table.len() >= self.limits.ask_peers && !self.evict(now) {
             return None;
         }
         let local = name.unwrap_or_else(|| self.new_name());
-        let mut peer = Peer::new(now, local, self.generation(), self.unit_to(addr));
+        let mut peer = Peer::new(now, local, self.unit_to(addr));
         peer.fresh = name.is_none();
+        peer.generation = name.map(|_| self.generation());
         let slot = self.table.insert(addr.clone(), peer);
         self.ages.insert((now, slot));
         self.counters.sessions += 1;
         Some(slot)
     }
 
-    /// Takes the peer out that was idle for longest, of those whose session is old enough.
-    fn evict(&mut self) -> bool {
+    /// Takes a peer out that was idle for long, if one is among the few that are looked at.
+    fn evict(&mut self, now: Instant) -> bool {
+        let mut young = None;
         for _ in 0..LOOKS {
-            let Some((since, slot)) = self.ages.pop_first() else { return false };
+            let Some((since, slot)) = self.ages.pop_first() else { break };
             let Some(peer) = self.table.get(slot) else { continue };
-            let old = self.evictions == 0 || self.generation() >= peer.generation.saturating_add(2);
-            if peer.heard > since || !peer.is_idle() || !old {
-                // Not the longest after all; or in use.
-                self.ages.insert((peer.heard.max(since.next()), slot));
-                continue;
+            if !peer.is_idle() {
+                // Behind all others, so that these are looked at next time.
+                self.ages.insert((now, slot));
+            } else if peer.heard > since {
+                self.ages.insert((peer.heard, slot));
+            } else if let Some(named) = peer.generation.filter(|named| !self.is_past(*named)) {
+                self.ages.insert((now, slot));
+                young = young.or(Some((now, slot, named)));
+            } else {
+                self.forget(slot);
+                return true;
             }
-            if let Some(peer) = self.table.remove(slot) {
-                self.remembered = self.remembered.saturating_sub(peer.remembered);
-                if let Some(armed) = peer.armed {
-                    self.timers.remove(&(armed, slot));
-                }
-            }
-            self.stalled.remove(&slot);
-            self.awake.remove(&slot);
-            self.evictions = self.evictions.saturating_add(1);
-            self.counters.peers_evicted += 1;
-            return true;
         }
-        false
+        let Some((since, slot, named)) = young else { return false };
+        // The names of its time end now: whoever was told one and has not used it is told another.
+        self.evictions = self.evictions.max(named.saturating_add(2).saturating_mul(self.era()));
+        self.ages.remove(&(since, slot));
+        self.forget(slot);
+        true
+    }
+
+    fn forget(&mut self, slot: Slot) {
+        if let Some(peer) = self.table.remove(slot) {
+            self.remembered = self.remembered.saturating_sub(peer.remembered);
+            if let Some(armed) = peer.armed {
+                self.timers.remove(&(armed, slot));
+            }
+        }
+        self.stalled.remove(&slot);
+        self.awake.remove(&slot);
+        self.evictions = self.evictions.saturating_add(1);
+        self.counters.peers_evicted += 1;
     }
 
     /// A new session with a peer in place of the old. What the peer asked is over; what we asked,
@@ -233,10 +249,9 @@ impl<A: Addr> Asking<A> {
         self.lose_flying(slot);
         self.drop_records(slot, |_| true, false);
         self.note(slot, |peer| (peer.done, peer.refused, peer.lowest) = Default::default());
-        let generation = self.generation();
         let Some(peer) = self.table.get_mut(slot) else { return };
         (peer.local, peer.remote, peer.fresh) = (local, remote, false);
-        peer.generation = generation;
+        peer.generation = None;
         peer.receipts = super::receipts::Receipts::new();
         peer.limit = None;
         peer.cancels.clear();
@@ -276,7 +291,17 @@ impl<A: Addr> Asking<A> {
     }
 
     fn generation(&self) -> u64 {
-        self.evictions / (self.limits.ask_peers as u64 / 4).max(1)
+        self.evictions / self.era()
+    }
+
+    /// Whether names of that generation are no longer taken.
+    fn is_past(&self, generation: u64) -> bool {
+        self.generation() >= generation.saturating_add(2)
+    }
+
+    /// How many evictions make a generation.
+    fn era(&self) -> u64 {
+        (self.limits.ask_peers as u64 / 4).max(1)
     }
 
     fn new_name(&mut self) -> u64 {

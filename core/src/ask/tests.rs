@@ -16,6 +16,7 @@ mod bundles;
 type Plain = Node<Stack<DatagramPort<MemoryAddr>, Asking<MemoryAddr>>>;
 
 const MTU: usize = 1_400;
+const SECOND: Duration = Duration::from_secs(1);
 
 /// What a network does to a datagram.
 #[derive(Clone, Copy)]

@@ -4,8 +4,6 @@ use super::*;
 use crate::ask::wire::{Header, Status, Writer};
 use bytes::Bytes;
 
-const SECOND: Duration = Duration::from_secs(1);
-
 /// The header of the last datagram that `from` sent, and a number that it has not used.
 fn header_of(world: &World, from: u32) -> (Header, u64) {
     let (_, _, bytes) =

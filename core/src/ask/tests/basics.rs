@@ -2,8 +2,6 @@
 
 use super::*;
 
-const SECOND: Duration = Duration::from_secs(1);
-
 #[test]
 fn an_ask_is_one_datagram_each_way_and_its_acknowledgement_rides_on_the_next() {
     let mut world = World::new(1, CALM);
@@ -70,5 +68,50 @@ fn whoever_closes_right_after_its_answer_keeps_nobody_waiting() {
     world.run(Duration::from_millis(50));
     for of in [0, 1] {
         assert!(world.events[of].contains(&Event::Closed), "{of}");
+    }
+}
+
+#[test]
+fn who_keeps_few_peers_in_mind_serves_any_number_one_after_the_other() {
+    const GUESTS: u32 = 100;
+    for keeps in [1, 2, 3, 4, 8, 20] {
+        let limits = Limits { ask_peers: keeps, ..Limits::default() };
+        let mut world = World::with(3, CALM, GUESTS + 1, &limits);
+        // Twice, so that every one comes back after it was forgotten.
+        for seq in 0..2 * GUESTS {
+            let guest = 1 + seq % GUESTS;
+            world.ask(guest as usize, 0, u64::from(seq), body(3, 0), 20 * SECOND);
+            let (token, _) = world.asked(0);
+            world.answer(0, guest, token, body(3, 0));
+            assert_eq!(world.answered(guest as usize), (seq.into(), Ok(body(3, 0)[..].into())));
+            assert!(world.stat(0, "ask.peers") <= keeps as u64);
+            world.run(SECOND);
+        }
+        assert_eq!(world.stat(0, "ask.run"), u64::from(2 * GUESTS));
+    }
+}
+
+#[test]
+fn one_place_that_is_left_beside_peers_that_wait_serves_all_others_and_none_twice() {
+    const WAITING: u32 = 39;
+    const GUESTS: u32 = 60;
+    let limits = Limits { ask_peers: WAITING as usize + 1, ..Limits::default() };
+    let mut world = World::with(3, CALM, 1 + WAITING + GUESTS, &limits);
+    for guest in 1..=WAITING {
+        world.ask(guest as usize, 0, 1, body(3, 0), 600 * SECOND);
+        world.asked(0);
+    }
+    for guest in WAITING + 1..=WAITING + GUESTS {
+        world.ask(guest as usize, 0, 1, body(3, 0), 60 * SECOND);
+        let (token, _) = world.asked(0);
+        world.answer(0, guest, token, body(3, 0));
+        assert!(world.answered(guest as usize).1.is_ok());
+        world.run(SECOND);
+        // What comes again late is not run again, though its session was forgotten a moment ago.
+        let said = world.seen.iter().filter(|(src, ..)| src.0 > WAITING && src.0 < guest);
+        for (src, dst, bytes) in said.cloned().collect::<Vec<_>>() {
+            world.deliver(src, dst, bytes);
+        }
+        assert_eq!(world.stat(0, "ask.run"), u64::from(guest));
     }
 }
