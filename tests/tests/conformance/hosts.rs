@@ -38,14 +38,18 @@ pub(crate) trait Host: 'static {
     fn run(&self, what: impl Future<Output = ()>, at_most: Duration) -> bool;
 }
 
-/// One thread of tokio.
-pub(crate) struct Tokio(tokio::runtime::Runtime);
+/// tokio: one thread, or this one for the application and as many for the nodes.
+pub(crate) struct Tokio<const NODES: usize = 0>(tokio::runtime::Runtime);
 
-impl Host for Tokio {
+impl<const NODES: usize> Host for Tokio<NODES> {
     type Clock = tellask_tokio::Clock;
 
     fn start() -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let mut runtime = match NODES {
+            0 => tokio::runtime::Builder::new_current_thread(),
+            _ => tokio::runtime::Builder::new_multi_thread(),
+        };
+        let runtime = runtime.worker_threads(NODES.max(1)).enable_all().build();
         Self(runtime.expect("a runtime"))
     }
 
@@ -107,13 +111,56 @@ impl Host for Smol {
     }
 
     fn run(&self, what: impl Future<Output = ()>, at_most: Duration) -> bool {
-        let (mut what, mut timer) = (pin!(what), async_io::Timer::after(at_most));
-        let either = poll_fn(move |cx| {
-            if what.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(true);
-            }
-            pin!(&mut timer).poll(cx).map(|_| false)
-        });
-        async_io::block_on(self.0.run(either))
+        async_io::block_on(self.0.run(in_time(what, at_most)))
+    }
+}
+
+async fn in_time(what: impl Future<Output = ()>, at_most: Duration) -> bool {
+    let (mut what, mut timer) = (pin!(what), async_io::Timer::after(at_most));
+    let either = poll_fn(move |cx| {
+        if what.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(true);
+        }
+        pin!(&mut timer).poll(cx).map(|_| false)
+    });
+    either.await
+}
+
+/// The same nodes on async-std, whose threads belong to the process. It is no longer maintained, and
+/// stands here for executors that nobody thought of.
+pub(crate) struct AsyncStd;
+
+impl Host for AsyncStd {
+    type Clock = tellask_smol::Clock;
+
+    fn start() -> Self {
+        Self
+    }
+
+    fn bind<A>(&self, stack: UdpStack<A>) -> Handle<UdpStack<A>, Self::Clock>
+    where
+        A: Addr + Send + Sync + 'static,
+    {
+        let node = tellask_smol::udp(LOOPBACK).layer(move |_, _| stack);
+        let (node, driver) = node.bind().expect("a free port");
+        async_std::task::spawn(driver);
+        node
+    }
+
+    fn open(
+        &self,
+        description: &Description,
+        key: SecretKey,
+        seed: Seed,
+        limits: Limits,
+    ) -> Handle<UdpStack<AnyAddr>, Self::Clock> {
+        let node = tellask_smol::stack(description, Some(key)).seed(seed).limits(limits);
+        let (node, driver) = node.bind().expect("a free port");
+        async_std::task::spawn(driver);
+        node
+    }
+
+    fn run(&self, what: impl Future<Output = ()>, at_most: Duration) -> bool {
+        async_std::task::block_on(in_time(what, at_most))
     }
 }

@@ -6,6 +6,7 @@ mod doubled;
 mod faults;
 mod hosts;
 mod leaky;
+mod loops;
 mod planted;
 mod realm;
 mod stacks;
@@ -14,7 +15,8 @@ mod udp;
 
 use core::fmt::Display;
 use faults::Plant;
-use hosts::{Smol, Tokio};
+use hosts::{AsyncStd, Host, Smol, Tokio};
+use loops::{Mio, Threads};
 use planted::Planted;
 use stacks::datagrams;
 use std::collections::BTreeSet;
@@ -141,31 +143,56 @@ fn every_stack_passes_on_sockets() {
         plays.push((name.to_owned(), play));
         plays.push((format!("{name} in boxes"), boxed));
     }
-    let texts = text::STACKS.map(|layers| {
-        let play: BoxedPlay = Box::new(move || udp::play_text::<Tokio>(layers, SEED));
-        (layers.to_owned(), play)
-    });
     let plays = plays.into_iter().map(|(name, play)| (name, Box::new(play) as _));
-    all_pass(plays.chain(texts));
+    all_pass(plays.chain(from_text::<Tokio>().map(|(name, play)| (name.to_owned(), play))));
+}
+
+/// Plays some of the built stacks with `$play`, and those from text on the runtime.
+macro_rules! some_pass {
+    ($($play:ident)::+ < $how:ty >) => {{
+        let built: [(&str, Play); _] = [
+            ("bare", || $($play)::+::<$how, _, _>(&udp::datagrams(), SEED)),
+            ("p2pke", || $($play)::+::<$how, _, _>(&udp::datagrams().secured(), SEED)),
+            ("multi", || $($play)::+::<$how, _, _>(&udp::datagrams().asking().doubled(), SEED)),
+            ("whole", || {
+                let stack = udp::datagrams().secured().fragmented(64 * 1_024).asking().muxed();
+                $($play)::+::<$how, _, _>(&stack, SEED)
+            }),
+        ];
+        built.map(|(name, play)| (name, Box::new(play) as BoxedPlay))
+    }};
+}
+
+/// Plays the suite on stacks from text, as a runtime makes them.
+fn from_text<H: Host>() -> [(&'static str, BoxedPlay); text::STACKS.len()] {
+    text::STACKS.map(|layers| -> (_, BoxedPlay) {
+        (layers, Box::new(move || udp::play_text::<H>(layers, SEED)))
+    })
+}
+
+#[test]
+fn stacks_pass_on_tokio_in_several_threads() {
+    all_pass(some_pass!(udp::play<Tokio<2>>).into_iter().chain(from_text::<Tokio<2>>()));
 }
 
 #[test]
 fn stacks_pass_on_sockets_of_smol() {
-    let built: [(&str, Play); _] = [
-        ("bare", || udp::play::<Smol, _, _>(&udp::datagrams(), SEED)),
-        ("p2pke", || udp::play::<Smol, _, _>(&udp::datagrams().secured(), SEED)),
-        ("multi", || udp::play::<Smol, _, _>(&udp::datagrams().asking().doubled(), SEED)),
-        ("whole", || {
-            let stack = udp::datagrams().secured().fragmented(64 * 1_024).asking().muxed();
-            udp::play::<Smol, _, _>(&stack, SEED)
-        }),
-    ];
-    let texts = text::STACKS.map(|layers| {
-        let play: BoxedPlay = Box::new(move || udp::play_text::<Smol>(layers, SEED));
-        (layers, play)
-    });
-    let built = built.map(|(name, play)| (name, Box::new(play) as _));
-    all_pass(built.into_iter().chain(texts));
+    all_pass(some_pass!(udp::play<Smol>).into_iter().chain(from_text::<Smol>()));
+}
+
+#[test]
+fn stacks_pass_on_async_std() {
+    all_pass(some_pass!(udp::play<AsyncStd>).into_iter().chain(from_text::<AsyncStd>()));
+}
+
+#[test]
+fn stacks_pass_in_threads_without_a_runtime() {
+    all_pass(some_pass!(loops::play<Threads<_>>));
+}
+
+#[test]
+fn stacks_pass_in_one_loop_of_mio() {
+    all_pass(some_pass!(loops::play<Mio<_>>));
 }
 
 /// Plays the suite on the recipe's swarm with a fault on it, which only one case is to find.
