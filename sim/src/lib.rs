@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod conformance;
+pub mod engine;
 pub mod laws;
 pub mod net;
 pub mod scenario;
