@@ -16,6 +16,7 @@ Options of run:
   --seed N      the seed [0]
   --nodes N     how many nodes, where the scenario has a choice
   --seconds N   for how many simulated seconds
+  --threads N   how many threads run the nodes, which changes nothing but how long it takes [1]
   --help        this text
 
 Exit codes: 0 all was as it must be, 1 something was not, 2 a wrong command line";
@@ -78,8 +79,10 @@ fn parse_run(mut args: impl Iterator<Item = String>) -> Result<Job, String> {
             "--seed" => seed = number(&option, args.next(), 0)?,
             "--nodes" => settings.nodes = Some(number(&option, args.next(), 2)?),
             "--seconds" => settings.seconds = Some(number(&option, args.next(), 1)?),
+            "--threads" => settings.threads = Some(number(&option, args.next(), 1)?),
             other => {
-                return Err(format!("there is no option {other:?}: --seed, --nodes or --seconds"));
+                let known = "--seed, --nodes, --seconds or --threads";
+                return Err(format!("there is no option {other:?}: {known}"));
             }
         }
     }

@@ -104,13 +104,13 @@ where
 
     fn pass(&mut self, at_most: Duration) {
         let (until, heard) = (self.network.now() + at_most, self.heard());
-        while self.network.next().is_some_and(|next| next <= until) {
+        while self.network.next_at().is_some_and(|next| next <= until) {
             self.network.step();
             if self.heard() != heard {
                 return;
             }
         }
-        self.network.run_until(until);
+        self.network.step_until(until);
     }
 
     fn link(&self, node: usize) -> Link<L::Addr> {
@@ -207,6 +207,8 @@ impl<A> Default for Inbox<A> {
 }
 
 impl<L: Swarm> App<L> for Inbox<L::Addr> {
+    type Note = ();
+
     fn on_event(&mut self, _: &mut Cx<'_, L>, event: Event<L::Addr>) {
         self.heard += 1;
         self.events.push_back(event);

@@ -162,15 +162,16 @@ impl<T> Wheel<T> {
         self.place(Entry { key, event });
     }
 
-    /// The key of the next event.
+    /// The next event, to look at.
     #[must_use]
-    pub fn peek(&mut self) -> Option<Key> {
+    pub fn peek(&mut self) -> Option<(Key, &T)> {
         self.refill();
-        let (open, late) = (self.open.last(), self.late.peek());
-        match (open, late) {
-            (Some(open), Some(late)) => Some(open.key.min(late.key)),
-            (one, other) => one.or(other).map(|entry| entry.key),
-        }
+        let next = match (self.open.last(), self.late.peek()) {
+            (Some(open), Some(late)) if late.key < open.key => Some(late),
+            (None, late) => late,
+            (open, _) => open,
+        };
+        next.map(|entry| (entry.key, &entry.event))
     }
 
     /// Takes the next event out.
@@ -329,7 +330,7 @@ mod tests {
                     }
                     None => {
                         let first = model.pop_first();
-                        prop_assert_eq!(wheel.peek(), first);
+                        prop_assert_eq!(wheel.peek(), first.as_ref().map(|key| (*key, key)));
                         prop_assert_eq!(wheel.pop(), first.map(|key| (key, key)));
                         now = first.map_or(now, |key| key.at);
                     }

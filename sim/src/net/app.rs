@@ -1,18 +1,24 @@
 //! What stands on a node: an application with virtual timers.
 
+use super::tap::Seen;
 use super::trace::Trace;
+use crate::engine::Key;
+use core::fmt;
 use tellask::swarm::{AskError, AskId, TellError};
 use tellask::{Instant, Layer, MemoryAddr, Node, Payload, Swarm};
 
 /// The application of one node. It outlives crashes of the node, since it is what a scenario observes with.
 pub trait App<L: Layer> {
+    /// What it says to whoever listens in.
+    type Note;
+
     /// The node was added, or started again.
-    fn on_start(&mut self, cx: &mut Cx<'_, L>) {
+    fn on_start(&mut self, cx: &mut Cx<'_, L, Self::Note>) {
         let _ = cx;
     }
 
     /// The stack has something to say.
-    fn on_event(&mut self, cx: &mut Cx<'_, L>, event: L::Event);
+    fn on_event(&mut self, cx: &mut Cx<'_, L, Self::Note>, event: L::Event);
 
     /// When [`on_timeout`](App::on_timeout) is to be called next.
     fn poll_timeout(&self) -> Option<Instant> {
@@ -20,26 +26,30 @@ pub trait App<L: Layer> {
     }
 
     /// Does what is due by now.
-    fn on_timeout(&mut self, cx: &mut Cx<'_, L>) {
+    fn on_timeout(&mut self, cx: &mut Cx<'_, L, Self::Note>) {
         let _ = cx;
     }
 }
 
 /// An application that does not listen.
 impl<L: Layer> App<L> for () {
+    type Note = ();
+
     fn on_event(&mut self, _: &mut Cx<'_, L>, _: L::Event) {}
 }
 
 /// What an application is lent with each call.
-#[derive(Debug)]
-pub struct Cx<'a, L> {
+pub struct Cx<'a, L, N = ()> {
     pub(super) now: Instant,
     pub(super) addr: MemoryAddr,
     pub(super) node: &'a mut Node<L>,
     pub(super) trace: &'a mut Trace,
+    /// The event that this belongs to, and where to put what is said; `None` where nobody listens.
+    pub(super) key: Key,
+    pub(super) seen: Option<&'a mut Vec<(Key, Seen<N>)>>,
 }
 
-impl<L: Layer> Cx<'_, L> {
+impl<L: Layer, N> Cx<'_, L, N> {
     /// What time it is.
     #[must_use]
     pub const fn now(&self) -> Instant {
@@ -67,9 +77,16 @@ impl<L: Layer> Cx<'_, L> {
     pub fn note(&mut self, bytes: &[u8]) {
         self.trace.add(&[self.now.as_nanos(), u64::from(self.addr.0)], bytes);
     }
+
+    /// Says something to whoever listens in.
+    pub fn say(&mut self, said: N) {
+        if let Some(seen) = &mut self.seen {
+            seen.push((self.key, Seen::Said { now: self.now, addr: self.addr, said }));
+        }
+    }
 }
 
-impl<L: Swarm> Cx<'_, L> {
+impl<L: Swarm, N> Cx<'_, L, N> {
     /// Sends a message.
     ///
     /// # Errors
@@ -90,5 +107,12 @@ impl<L: Swarm> Cx<'_, L> {
         deadline: Instant,
     ) -> Result<(), AskError> {
         self.node.ask(self.now, id, dst, payload, deadline)
+    }
+}
+
+impl<L, N> fmt::Debug for Cx<'_, L, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { now, addr, .. } = self;
+        f.debug_struct("Cx").field("now", now).field("addr", addr).finish_non_exhaustive()
     }
 }

@@ -1,7 +1,7 @@
 //! Links that are only so fast, with a queue in front.
 
 use core::time::Duration;
-use tellask::Instant;
+use tellask::{Instant, MemoryAddr};
 
 /// A link: what is sent faster waits, and what does not fit into the queue is lost (drop-tail).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,10 @@ pub struct Pipe {
 
 /// The name of a pipe in one network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PipeId(pub(super) usize);
+pub struct PipeId {
+    pub(super) src: MemoryAddr,
+    pub(super) nth: usize,
+}
 
 /// What went through a pipe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

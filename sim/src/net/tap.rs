@@ -3,15 +3,54 @@
 use core::fmt;
 use tellask::{Instant, MemoryAddr};
 
-/// Hears of everything that happens to a datagram.
-pub trait Tap {
-    /// `sighting` happens just now. A [`Fate::Delivered`] is heard before the node gets the bytes.
+/// Hears of everything that happens to a datagram, and of what applications say, which are of type `N`. It
+/// hears it in the order of the events, whichever threads ran the nodes.
+pub trait Tap<N = ()> {
+    /// Whether anything is to be told. Where nobody listens a run is faster.
+    const LISTENS: bool = true;
+
+    /// `sighting` happens. A [`Fate::Delivered`] is heard before what the node makes of it.
     fn see(&mut self, sighting: &Sighting<'_>);
+
+    /// The application at `addr` says something, with [`Cx::say`](super::Cx::say).
+    fn hear(&mut self, now: Instant, addr: MemoryAddr, said: N) {
+        let _ = (now, addr, said);
+    }
 }
 
 /// Nobody listens.
-impl Tap for () {
+impl<N> Tap<N> for () {
+    const LISTENS: bool = false;
+
     fn see(&mut self, _: &Sighting<'_>) {}
+}
+
+/// What is kept of an event until the tap is told.
+pub(super) enum Seen<N> {
+    Datagram {
+        now: Instant,
+        id: DatagramId,
+        src: MemoryAddr,
+        dst: MemoryAddr,
+        fate: Fate,
+        bytes: Vec<u8>,
+    },
+    Said {
+        now: Instant,
+        addr: MemoryAddr,
+        said: N,
+    },
+}
+
+impl<N> Seen<N> {
+    pub(super) fn tell(self, tap: &mut impl Tap<N>) {
+        match self {
+            Self::Datagram { now, id, src, dst, fate, bytes } => {
+                tap.see(&Sighting { now, id, src, dst, fate, bytes: &bytes });
+            }
+            Self::Said { now, addr, said } => tap.hear(now, addr, said),
+        }
+    }
 }
 
 /// Something that happened to a datagram.

@@ -18,6 +18,8 @@ struct Talker {
 }
 
 impl App<Secure> for Talker {
+    type Note = ();
+
     fn on_event(&mut self, cx: &mut Cx<'_, Secure>, event: Event<PeerAddr<MemoryAddr>>) {
         if let Event::Told(message) = event {
             cx.note(&message.payload);
@@ -125,6 +127,8 @@ type Ports = Network<DatagramPort<MemoryAddr>, Ear, Sightings>;
 struct Ear(Vec<(MemoryAddr, Vec<u8>, Instant)>, Vec<Undeliverable>);
 
 impl App<DatagramPort<MemoryAddr>> for Ear {
+    type Note = ();
+
     fn on_event(&mut self, cx: &mut Cx<'_, DatagramPort<MemoryAddr>>, event: Event<MemoryAddr>) {
         if let Event::Told(message) = event {
             self.0.push((message.src, message.payload.to_vec(), cx.now()));
@@ -257,11 +261,139 @@ fn a_step_is_one_event_and_time_only_moves_on() {
     let mut network = talkers(7, lossy(), 0);
     let mut last = network.now();
     for _ in 0..1_000 {
-        let next = network.next().expect("somebody always tells");
+        let next = network.next_at().expect("somebody always tells");
         assert_eq!(network.step(), Some(next.max(last)));
         assert!(network.now() >= last);
         last = network.now();
     }
     network.run_until(last);
     assert_eq!(network.now(), last);
+}
+
+/// Says its number when its time comes, to whoever listens in and to a node.
+struct Chimer {
+    to: MemoryAddr,
+    at: Option<Instant>,
+}
+
+impl App<DatagramPort<MemoryAddr>> for Chimer {
+    type Note = MemoryAddr;
+
+    fn on_event(
+        &mut self,
+        cx: &mut Cx<'_, DatagramPort<MemoryAddr>, MemoryAddr>,
+        event: Event<MemoryAddr>,
+    ) {
+        if let Event::Told(message) = event {
+            cx.say(message.src);
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.at
+    }
+
+    fn on_timeout(&mut self, cx: &mut Cx<'_, DatagramPort<MemoryAddr>, MemoryAddr>) {
+        self.at = None;
+        cx.say(cx.addr());
+        cx.tell(self.to, "ding").expect("accepted");
+    }
+}
+
+#[derive(Default)]
+struct Chimes(Vec<(Instant, MemoryAddr, MemoryAddr)>, u64);
+
+impl Tap<MemoryAddr> for Chimes {
+    fn see(&mut self, _: &Sighting<'_>) {
+        self.1 += 1;
+    }
+
+    fn hear(&mut self, now: Instant, addr: MemoryAddr, said: MemoryAddr) {
+        self.0.push((now, addr, said));
+    }
+}
+
+type Belfry = Network<DatagramPort<MemoryAddr>, Chimer, Chimes>;
+
+fn chimer(network: &mut Belfry, addr: MemoryAddr, at: Option<Instant>) {
+    network.add(addr, DatagramPort::new(&Limits::default()), Chimer { to: B, at });
+}
+
+#[test]
+fn what_happens_at_one_instant_happens_in_the_order_of_the_nodes_however_they_came_and_ran() {
+    let at = Instant::ZERO + Duration::from_secs(2);
+    let run = |shards, step: u32| {
+        let mut network = Belfry::tapped(3, Chimes::default());
+        network.set_shards(shards);
+        // In another order each time: the step has no divisor in common with the count.
+        (0..101).for_each(|nth| {
+            chimer(&mut network, MemoryAddr(1 + nth * step % 101), Some(at));
+        });
+        network.run_for(Duration::from_secs(3));
+        (network.tap().0.clone(), network.trace(), network.totals())
+    };
+    let once = run(1, 1);
+    let (chimed, landed) = once.0.split_at(101);
+    let nodes = || (1..102).map(MemoryAddr);
+    assert!(chimed.iter().copied().eq(nodes().map(|node| (at, node, node))), "{chimed:?}");
+    let after = at + Duration::from_millis(10);
+    assert!(landed.iter().copied().eq(nodes().map(|node| (after, B, node))), "{landed:?}");
+    for (shards, step) in [(1, 7), (2, 1), (2, 50), (7, 13), (1_000, 3)] {
+        assert_eq!(run(shards, step), once, "{shards} shards, {step}");
+    }
+}
+
+#[test]
+fn a_timer_that_is_put_off_again_and_again_rings_at_its_last_time() {
+    let mut network = Belfry::tapped(3, Chimes::default());
+    let at = |seconds| Instant::ZERO + Duration::from_secs(seconds);
+    chimer(&mut network, A, Some(at(2)));
+    // Later, much later, never, and a little later than at first.
+    for when in [Some(3), Some(7_000), None] {
+        network.app(A, |app, _| app.at = when.map(at));
+    }
+    network.app(A, |app, _| app.at = Some(at(6)));
+    network.run_until(at(5));
+    assert_eq!(network.tap().0, []);
+    network.run_until(at(6));
+    assert_eq!(network.tap().0, [(at(6), A, A)]);
+    network.app(A, |app, _| app.at = Some(at(8)));
+    network.app(A, |app, _| app.at = Some(at(7)));
+    network.app(A, |app, _| app.at = Some(at(9)));
+    network.run_until(at(20_000));
+    assert_eq!(network.tap().0.len(), 2, "{:?}", network.tap().0);
+    assert_eq!(network.tap().0[1], (at(9), A, A));
+}
+
+#[test]
+fn a_node_that_panics_ends_the_run_with_its_panic_on_whichever_thread_it_is() {
+    struct Bomb(bool);
+
+    impl App<DatagramPort<MemoryAddr>> for Bomb {
+        type Note = ();
+
+        fn on_event(&mut self, _: &mut Cx<'_, DatagramPort<MemoryAddr>>, _: Event<MemoryAddr>) {}
+
+        fn poll_timeout(&self) -> Option<Instant> {
+            Some(Instant::ZERO + Duration::from_secs(2))
+        }
+
+        fn on_timeout(&mut self, _: &mut Cx<'_, DatagramPort<MemoryAddr>>) {
+            assert!(!self.0, "it went off");
+        }
+    }
+
+    for bomb in 0..3 {
+        let run = || {
+            let mut network: Network<_, Bomb> = Network::new(3);
+            network.set_shards(3);
+            for number in 0..3 {
+                let stack = DatagramPort::new(&Limits::default());
+                network.add(MemoryAddr(number), stack, Bomb(number == bomb));
+            }
+            network.run_for(Duration::from_secs(2));
+        };
+        let panic = std::panic::catch_unwind(run).expect_err("it panics");
+        assert_eq!(panic.downcast_ref(), Some(&"it went off"));
+    }
 }

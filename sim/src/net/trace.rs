@@ -1,24 +1,22 @@
 //! The trace hash: one number that stands for all that happened.
 //!
-//! Two runs with the same hash went the same way, datagram by datagram and byte by byte; the first
-//! difference changes every hash after it. It is no cryptographic hash: nobody attacks a simulation
-//! with its own trace.
+//! Every node has its own, of what it was sent, did and sent, in its order. That of a run is made of those of its nodes, so
+//! it does not depend on what happened at one time to nodes that know nothing of each other, and
+//! so not on the threads that ran them. Two runs with the same hash went the same way, datagram by datagram and
+//! byte by byte; the first difference changes every hash after it. It is no cryptographic hash: nobody
+//! attacks a simulation with its own trace.
 
 use super::draw::mix;
 use core::fmt;
 
 /// A running hash of what happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Trace {
     hash: u64,
     steps: u64,
 }
 
 impl Trace {
-    pub(super) const fn new() -> Self {
-        Self { hash: 0, steps: 0 }
-    }
-
     /// The hash of all that happened so far.
     #[must_use]
     pub const fn hash(&self) -> u64 {
@@ -48,10 +46,26 @@ impl Trace {
         self.word(bytes.len() as u64);
     }
 
+    /// Takes in the trace of something that has this name. In whichever order that is done, it comes to
+    /// the same.
+    pub(super) const fn join(&mut self, name: u64, other: Self) {
+        let named = mix(mix(name.wrapping_add(STEP)) ^ other.hash);
+        self.hash = self.hash.wrapping_add(mix(named.wrapping_add(other.steps)));
+        self.steps += other.steps;
+    }
+
+    /// Takes in what others were joined to.
+    pub(super) const fn merge(&mut self, other: Self) {
+        self.hash = self.hash.wrapping_add(other.hash);
+        self.steps += other.steps;
+    }
+
     const fn word(&mut self, word: u64) {
-        self.hash = mix(self.hash.rotate_left(23) ^ word).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.hash = mix(self.hash.rotate_left(23) ^ word).wrapping_add(STEP);
     }
 }
+
+const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -21,7 +21,7 @@ pub fn all_to_all(settings: &Settings, seed: u64) -> Report {
     faults.loss = Chance::percent(20);
     faults.duplicate = Chance::percent(2);
     faults.jitter = Duration::from_millis(40);
-    let mut crowd = Crowd::new(seed, faults, timing(), Limits::default());
+    let mut crowd = Crowd::new(settings, seed, faults, timing(), Limits::default());
     crowd.gather(nodes, Duration::from_millis(500), Duration::from_secs(seconds));
     crowd.network.run_for(Duration::from_secs(seconds) + AFTERMATH);
     crowd.expect_all_opened();

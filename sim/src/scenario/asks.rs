@@ -23,6 +23,8 @@ const LARGEST: u64 = 256 * 1_024;
 const DEADLINE: Duration = Duration::from_secs(600);
 /// What the answerer may take to answer: it answers out of order.
 const THINKING: u64 = 200_000_000;
+/// How often it is looked whether all is done.
+const SLICE: Duration = Duration::from_millis(100);
 /// The network's.
 const MTU: u64 = 1_400;
 /// Headers of a part, at the most.
@@ -45,6 +47,7 @@ pub fn asks(settings: &Settings, seed: u64) -> Report {
     faults.reorder = Chance::percent(5);
     faults.reorder_by = Duration::from_millis(60);
     let mut network = Network::new(seed);
+    network.set_shards(settings.threads_or_one());
     network.set_faults(faults);
     let until = match settings.seconds {
         Some(seconds) => network.now() + Duration::from_secs(seconds),
@@ -59,7 +62,9 @@ pub fn asks(settings: &Settings, seed: u64) -> Report {
     }
     let busy =
         |network: &Network<Asks, Asker>| network.apps().any(|(_, app)| !app.is_done(network.now()));
-    while busy(&network) && network.step().is_some() {}
+    while busy(&network) && network.next_at().is_some() {
+        network.run_for(SLICE);
+    }
     let finished = network.now();
     network.run_for(Duration::from_secs(5));
 
@@ -208,6 +213,8 @@ impl Asker {
 }
 
 impl App<Asks> for Asker {
+    type Note = ();
+
     fn on_start(&mut self, cx: &mut Cx<'_, Asks>) {
         self.go_on(cx);
     }

@@ -31,15 +31,16 @@ pub fn congestion(settings: &Settings, seed: u64) -> Report {
     let (nodes, seconds) = (settings.nodes_or(9), settings.seconds_or(60));
     let time = Duration::from_secs(seconds);
     let mut network: Network<Asks, Wanter, Arrived> = Network::tapped(seed, Arrived::default());
+    network.set_shards(settings.threads_or_one());
     let mut faults = Faults::NONE;
     faults.delay = DELAY;
     faults.jitter = JITTER;
     network.set_faults(faults);
     let server = MemoryAddr(0);
-    let pipe = network.lay(Pipe { rate: RATE, queue: QUEUE });
     network.add(server, asking(seed, 0), Wanter::new(None));
+    let pipe = network.lay(server, Pipe { rate: RATE, queue: QUEUE }).expect("it was added");
     for number in 1..nodes {
-        network.lead(server, MemoryAddr(number), pipe);
+        network.lead(MemoryAddr(number), pipe);
         network.add(MemoryAddr(number), asking(seed, number), Wanter::new(Some(server)));
     }
     network.run_for(WARM);
@@ -140,6 +141,8 @@ impl Wanter {
 }
 
 impl App<Asks> for Wanter {
+    type Note = ();
+
     fn on_start(&mut self, cx: &mut Cx<'_, Asks>) {
         self.ask(cx);
     }

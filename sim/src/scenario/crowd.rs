@@ -6,7 +6,7 @@ use super::talker::Talker;
 use super::{Report, Settings};
 use crate::net::{Faults, Network};
 use core::time::Duration;
-use std::rc::Rc;
+use std::sync::Arc;
 use tellask::p2pke::channel::Timing;
 use tellask::{Instant, Limits, MemoryAddr, PeerAddr};
 
@@ -27,9 +27,16 @@ pub struct Crowd {
 impl Crowd {
     /// Nobody yet.
     #[must_use]
-    pub fn new(seed: u64, faults: Faults, timing: Timing, limits: Limits) -> Self {
+    pub fn new(
+        settings: &Settings,
+        seed: u64,
+        faults: Faults,
+        timing: Timing,
+        limits: Limits,
+    ) -> Self {
         let books = Books::default();
         let mut network = Network::tapped(seed, books.clone());
+        network.set_shards(settings.threads_or_one());
         network.set_faults(faults);
         Self { network, books, seed, lives: 0, timing, limits }
     }
@@ -44,21 +51,21 @@ impl Crowd {
 
     /// The addresses of the nodes 0 to `nodes`.
     #[must_use]
-    pub fn everybody(&self, nodes: u32) -> Rc<[PeerAddr<MemoryAddr>]> {
+    pub fn everybody(&self, nodes: u32) -> Arc<[PeerAddr<MemoryAddr>]> {
         (0..nodes).map(|number| addr(self.seed, number)).collect()
     }
 
     /// Adds the node `number` of `everybody`.
     pub fn join(
         &mut self,
-        everybody: &Rc<[PeerAddr<MemoryAddr>]>,
+        everybody: &Arc<[PeerAddr<MemoryAddr>]>,
         number: u32,
         interval: Duration,
         time: Duration,
     ) {
         self.books.with(|ledger| ledger.know(addr(self.seed, number)));
         let now = self.network.now();
-        let talker = Talker::new(&self.books, everybody, number, interval, now, now + time);
+        let talker = Talker::new(everybody, number, interval, now, now + time);
         self.network.add(MemoryAddr(number), self.stack(number, 0), talker);
     }
 
@@ -180,6 +187,12 @@ impl Settings {
     #[must_use]
     pub fn nodes_or(&self, default: u32) -> u32 {
         self.nodes.unwrap_or(default)
+    }
+
+    /// So many threads.
+    #[must_use]
+    pub fn threads_or_one(&self) -> usize {
+        self.threads.unwrap_or(1)
     }
 
     /// So many simulated seconds, or what the scenario has by itself.

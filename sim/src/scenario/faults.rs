@@ -25,7 +25,7 @@ pub fn faults(settings: &Settings, seed: u64) -> Report {
     let (nodes, seconds) = (settings.nodes_or(6), settings.seconds_or(20));
     let phase = Duration::from_secs(seconds);
     let recovery = timing().silence + timing().handshake_timeout * 2;
-    let mut crowd = Crowd::new(seed, bad(), timing(), Limits::default());
+    let mut crowd = Crowd::new(settings, seed, bad(), timing(), Limits::default());
     crowd.gather(nodes, INTERVAL, Duration::from_secs(1 << 30));
     crowd.network.run_for(phase);
     expect_talk(&crowd, nodes, crowd.network.now() - recovery, "under corruption");

@@ -35,7 +35,7 @@ pub fn flood(settings: &Settings, seed: u64) -> Report {
     let cap = limits.half_open;
     let mut faults = Faults::NONE;
     faults.jitter = Duration::from_millis(5);
-    let mut crowd = Crowd::new(seed, faults, Timing::DEFAULT, limits);
+    let mut crowd = Crowd::new(settings, seed, faults, Timing::DEFAULT, limits);
     crowd.books.with(|ledger| ledger.meter(MemoryAddr(SPOOFED)));
 
     // The pair is up before it begins.
@@ -60,13 +60,13 @@ pub fn flood(settings: &Settings, seed: u64) -> Report {
             attack(&mut crowd, src, hello, number);
         }
         let until = start + gap * (number + 1);
-        while crowd.network.next().is_some_and(|next| next <= until) {
+        while crowd.network.next_at().is_some_and(|next| next <= until) {
             crowd.network.step();
             let half_open = crowd.network.node(MemoryAddr(VICTIM));
             let half_open = half_open.map_or(0, |node| node.stack().upper().half_open());
             peak = peak.max(half_open);
         }
-        crowd.network.run_until(until);
+        crowd.network.step_until(until);
     }
     crowd.network.run_for(Duration::from_secs(2));
 

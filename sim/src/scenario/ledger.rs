@@ -24,7 +24,7 @@ const WORDS: usize = 10;
 /// The bytes of a message: who to whom, the how-manieth, and filling that depends on both.
 const MESSAGE: usize = 64;
 
-/// A ledger that applications and the tap of one network share.
+/// A ledger that the scenario and the tap of its network share.
 #[derive(Clone, Debug, Default)]
 pub struct Books(Rc<RefCell<Ledger>>);
 
@@ -45,6 +45,24 @@ pub struct Ledger {
     /// The figures so far.
     pub figures: Figures,
     violations: Vec<String>,
+}
+
+/// What an application says for the books.
+#[derive(Clone, Debug)]
+pub enum Note {
+    /// It told a message.
+    Told {
+        /// From whom to whom.
+        way: Way,
+        /// The how-manieth.
+        seq: u64,
+        /// Whether the stack accepted it.
+        accepted: bool,
+    },
+    /// It heard a message.
+    Heard(Message<PeerAddr<MemoryAddr>>),
+    /// The stack said something else.
+    Notice(Event<PeerAddr<MemoryAddr>>),
 }
 
 /// Sender and receiver.
@@ -331,7 +349,15 @@ impl Ledger {
     }
 }
 
-impl Tap for Books {
+impl Tap<Note> for Books {
+    fn hear(&mut self, now: Instant, addr: MemoryAddr, said: Note) {
+        self.with(|ledger| match said {
+            Note::Told { way, seq, accepted } => ledger.on_tell(way, seq, accepted),
+            Note::Heard(message) => ledger.on_heard(now, &message),
+            Note::Notice(event) => ledger.on_notice(addr, &event),
+        });
+    }
+
     fn see(&mut self, sighting: &Sighting<'_>) {
         self.with(|ledger| {
             ledger.settle();

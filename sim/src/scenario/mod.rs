@@ -21,7 +21,7 @@ pub use congestion::congestion;
 pub use crowd::Crowd;
 pub use faults::faults;
 pub use flood::flood;
-pub use ledger::{Between, Books, Figures, Ledger, Recorded, Way, message_of};
+pub use ledger::{Between, Books, Figures, Ledger, Note, Recorded, Way, message_of};
 pub use rekey::rekey;
 pub use report::Report;
 pub use secure::{DATE, Secure, addr, key, node, timing};
@@ -34,6 +34,8 @@ pub struct Settings {
     pub nodes: Option<u32>,
     /// For how many simulated seconds.
     pub seconds: Option<u64>,
+    /// How many threads run the nodes; one, where nothing is said. It changes nothing in what happens.
+    pub threads: Option<usize>,
 }
 
 /// A scenario by name.

@@ -15,7 +15,7 @@ pub fn rekey(settings: &Settings, seed: u64) -> Report {
     let mut faults = Faults::NONE;
     faults.duplicate = Chance::percent(1);
     faults.jitter = Duration::from_millis(30);
-    let mut crowd = Crowd::new(seed, faults, timing(), Limits::default());
+    let mut crowd = Crowd::new(settings, seed, faults, timing(), Limits::default());
     crowd.gather(nodes, Duration::from_millis(2), Duration::from_secs(seconds));
     crowd.network.run_for(Duration::from_secs(seconds + 5));
     crowd.expect_all_opened();

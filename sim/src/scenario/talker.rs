@@ -1,18 +1,17 @@
-//! An application that tells all its peers in turn, at a steady rate, and keeps the books.
+//! An application that tells all its peers in turn, at a steady rate, and says so for the books.
 
-use super::ledger::{Books, message_of};
+use super::ledger::{Note, message_of};
 use super::secure::Secure;
 use crate::net::{App, Cx};
 use core::time::Duration;
-use std::rc::Rc;
+use std::sync::Arc;
 use tellask::{Event, Instant, MemoryAddr, PeerAddr};
 
 /// Tells each peer once in an interval, evenly spread.
 #[derive(Debug)]
 pub struct Talker {
-    books: Books,
     /// Everybody, at the place of their number.
-    everybody: Rc<[PeerAddr<MemoryAddr>]>,
+    everybody: Arc<[PeerAddr<MemoryAddr>]>,
     me: u32,
     gap: Duration,
     next: Instant,
@@ -24,8 +23,7 @@ impl Talker {
     /// The node `me` of `everybody`, which tells each other one once in `interval`, from `from` until `until`.
     #[must_use]
     pub fn new(
-        books: &Books,
-        everybody: &Rc<[PeerAddr<MemoryAddr>]>,
+        everybody: &Arc<[PeerAddr<MemoryAddr>]>,
         me: u32,
         interval: Duration,
         from: Instant,
@@ -35,8 +33,7 @@ impl Talker {
         let gap = (interval / others).max(Duration::from_nanos(1));
         // Nodes begin one after the other, so that they do not all tell in the same nanosecond.
         let next = from + gap / (others + 1) * me;
-        let (books, everybody) = (books.clone(), Rc::clone(everybody));
-        Self { books, everybody, me, gap, next, until, turn: 0 }
+        Self { everybody: Arc::clone(everybody), me, gap, next, until, turn: 0 }
     }
 
     /// Says nothing before `from`.
@@ -56,24 +53,26 @@ impl Talker {
 }
 
 impl App<Secure> for Talker {
-    fn on_event(&mut self, cx: &mut Cx<'_, Secure>, event: Event<PeerAddr<MemoryAddr>>) {
+    type Note = Note;
+
+    fn on_event(&mut self, cx: &mut Cx<'_, Secure, Note>, event: Event<PeerAddr<MemoryAddr>>) {
         let Event::Told(message) = event else {
-            return self.books.with(|ledger| ledger.on_notice(cx.addr(), &event));
+            return cx.say(Note::Notice(event));
         };
         cx.note(&message.payload);
-        self.books.with(|ledger| ledger.on_heard(cx.now(), &message));
+        cx.say(Note::Heard(message));
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
         Some(self.next).filter(|next| *next < self.until)
     }
 
-    fn on_timeout(&mut self, cx: &mut Cx<'_, Secure>) {
+    fn on_timeout(&mut self, cx: &mut Cx<'_, Secure, Note>) {
         self.next = self.next + self.gap;
         if let Some((peer, seq)) = self.take_turn() {
             let way = (cx.addr(), peer.addr);
             let accepted = cx.tell(peer, message_of(way, seq).to_vec()).is_ok();
-            self.books.with(|ledger| ledger.on_tell(way, seq, accepted));
+            cx.say(Note::Told { way, seq, accepted });
         }
     }
 }
