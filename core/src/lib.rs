@@ -53,6 +53,7 @@ pub use crate::mux::Mux;
 pub use crate::par::Par;
 pub use crate::payload::Payload;
 pub use crate::port::{Datagram, DatagramInput, DatagramPort};
+pub use crate::port::{StreamEnd, StreamId, StreamInput, StreamPort, StreamTransmit};
 pub use crate::realm::{Realm, Virtual};
 pub use crate::seed::Seed;
 pub use crate::stack::Stack;

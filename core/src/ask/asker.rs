@@ -285,7 +285,8 @@ impl<A: Addr> Asking<A> {
                 Some(hint) if !arrived => AskError::Unreachable(hint),
                 _ => AskError::TimedOut { arrived },
             };
-            self.finish(now, slot, number, Err(why));
+            // The answerer ends it too, but learns only so that it need not remember it.
+            self.give_up(now, slot, number, why);
         }
         self.on_record_deadlines(now, slot);
         let Some(peer) = self.table.get_mut(slot) else { return };
@@ -301,7 +302,7 @@ impl<A: Addr> Asking<A> {
         match reason {
             Undeliverable::TooLarge { limit } if limit >= super::MIN_UNIT => {
                 peer.unit_most = peer.unit_most.min(limit);
-                self.lose_flying(slot);
+                self.lose_flying(now, slot);
             }
             // May be over before the deadline is; what was lost is sent again.
             Undeliverable::Full | Undeliverable::Unreachable | Undeliverable::TimedOut => {

@@ -20,7 +20,7 @@
 //!
 //! | piece | fields |
 //! |---|---|
-//! | header | `u64` source: the sender's name for the session, not zero · `u64` destination: the receiver's, or zero where the sender does not know it yet · with bit 3 of the first byte `uvarint` limit: the largest request or answer that the sender takes |
+//! | header | `u64` source: the sender's name for the session, not zero, its high half the sender's instance · `u64` destination: the receiver's, or zero where the sender does not know it yet · with bit 3 of the first byte `uvarint` limit: the largest request or answer that the sender takes |
 //! | number | `uvarint`: of the packet, never used twice in a session; the parts of a bundle count on from it |
 //! | acknowledgement | `u8` count of ranges, 0–32 · unless zero: `uvarint` highest number · `uvarint` microseconds it was put off · for each range, from the highest down, but for the first a `uvarint` gap, and a `uvarint` length, neither zero |
 //! | request frame | `01` · `uvarint` id · lowest · milliseconds until the asker gives up · total length · offset |
@@ -40,8 +40,9 @@
 //! | what was asked, answered or is to be acknowledged at one time goes out together | 1 ns after |
 //! | an acknowledgement goes by itself | 5 ms after what it acknowledges, or with the second full packet |
 //! | a packet is lost | a later one arrived, and it left a round trip and an eighth ago (or more, where round trips vary); or nothing came for the time-out of RFC 6298, doubled up to 10 s |
-//! | a peer that owes answers is pinged | 5 s after it was heard |
+//! | a peer that owes answers, or its name for the session, is pinged | 5 s after it was heard |
 //! | a request of which no part comes is refused | after 60 s |
+//! | that a request is given up is said again, where that was lost | until 60 s after the peer was heard |
 //! | an ask, on either side | ends at its deadline; to the answerer it is told as time that remains |
 //! | a layer that closes waits for the answers it owes | 10 s |
 //!
@@ -254,7 +255,7 @@ impl<A: Addr> Asking<A> {
         if let Some(peer) = self.table.get_mut(slot) {
             peer.recovery.on_ack(now, ack, |fate| fates.push(fate));
         }
-        self.on_fates(slot, &mut fates);
+        self.on_fates(now, slot, &mut fates);
         self.fates = fates;
     }
 
@@ -425,10 +426,10 @@ impl<A: Addr> Asking<A> {
         if let Some(slot) = self.table.first(&dst) {
             self.fail_all(now, slot, &AskError::Unreachable(Undeliverable::Disconnected));
             self.drop_records(slot, |_| true, true);
+            self.lose_flying(now, slot);
             if let Some(peer) = self.table.get_mut(slot) {
                 peer.cancels.clear();
             }
-            self.lose_flying(slot);
             self.rearm(slot);
         }
         self.control.push_back(Command::Disconnect { dst });

@@ -14,7 +14,7 @@ use core::time::Duration;
 
 /// A request of which no part came for so long is refused: it holds room that others could use.
 const STALL: Duration = Duration::from_secs(60);
-/// How often a peer that owes answers is asked whether it is still there.
+/// How often a peer that owes answers, or its name for the session, is asked whether it is still there.
 const PING: Duration = Duration::from_secs(5);
 
 /// Places in the queues of a peer beyond twice those that are needed.
@@ -23,10 +23,12 @@ const SPARE: usize = 32;
 /// One peer.
 #[derive(Debug)]
 pub(super) struct Peer {
-    /// Our name for the session: the instance under which the peer remembers our ids.
+    /// Our name for the session. Its high half is the instance under which the peer remembers our ids.
     pub(super) local: u64,
     /// Its name for the session, once we have heard it.
     pub(super) remote: Option<u64>,
+    /// The instance that asked what is in `records`, `done` and `refused`, and that says `lowest`.
+    pub(super) theirs: Option<u64>,
     /// There was no other session with it in the life of this node.
     pub(super) fresh: bool,
     /// The generation of evictions in which the session was named, where the name follows from it.
@@ -134,6 +136,7 @@ impl Peer {
         Self {
             local,
             remote: None,
+            theirs: None,
             fresh: true,
             generation: None,
             limit: None,
@@ -187,8 +190,10 @@ impl Peer {
 
     /// When it is to be asked whether it is still there.
     pub(super) fn ping_due(&self) -> Option<Instant> {
-        let waits = !self.asks.is_empty() && self.recovery.is_idle() && !self.wants();
-        waits.then(|| self.heard.max(self.recovery.last()) + PING)
+        // Who has not named the session gets no answer, and may have nothing to say by itself.
+        let nameless = self.remote.is_none() && !self.records.is_empty();
+        let waits = (nameless || !self.asks.is_empty()) && self.recovery.is_idle();
+        (waits && !self.wants()).then(|| self.heard.max(self.recovery.last()) + PING)
     }
 
     /// When there is something to do.
@@ -199,7 +204,7 @@ impl Peer {
 
     /// All that a later call could depend on.
     pub(super) fn dump(&self, mut hasher: &mut dyn Hasher) {
-        (self.local, self.remote, self.fresh, self.generation).hash(&mut hasher);
+        (self.local, self.remote, self.theirs, self.fresh, self.generation).hash(&mut hasher);
         (self.limit, self.unit_most, &self.receipts, self.lowest).hash(&mut hasher);
         self.recovery.dump(hasher);
         (&self.short, &self.long, self.turn, &self.cancels, self.ping).hash(&mut hasher);

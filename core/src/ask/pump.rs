@@ -11,7 +11,10 @@ use crate::table::Slot;
 use crate::time::Instant;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::time::Duration;
 
+/// To a peer that was not heard for so long it is not said again what it need not do any more.
+const GONE: Duration = Duration::from_secs(60);
 /// Ranges of an acknowledgement that ride on a part. More go by themselves, so that a part's
 /// header stays short.
 const RIDING: usize = 2;
@@ -37,11 +40,14 @@ impl<A: Addr> Asking<A> {
         }
     }
 
-    /// Puts something into the peer's queue.
+    /// Puts something into the peer's queue. An answer only where the peer has named the session: another life of it
+    /// might take it for the answer to what it asked itself.
     pub(super) fn queue(&mut self, slot: Slot, item: Item, in_front: bool) {
         let Some(addr) = self.table.addr(slot) else { return };
         let room = self.unit_to(addr).saturating_sub(super::wire::HEADER_MAX);
-        if let Some(peer) = self.table.get_mut(slot) {
+        if let Some(peer) = self.table.get_mut(slot)
+            && (peer.remote.is_some() || matches!(item, Item::Request(_)))
+        {
             peer.queue(item, room, in_front);
         }
     }
@@ -157,6 +163,10 @@ impl<A: Addr> Asking<A> {
         }
         if let Content::Cancel(id) = content {
             peer.cancels.remove(&id);
+            // `lowest` says the same of all below it.
+            while peer.cancels.first().is_some_and(|id| *id < lowest) {
+                peer.cancels.pop_first();
+            }
         } else {
             peer.ping = false;
         }
@@ -190,7 +200,7 @@ impl<A: Addr> Asking<A> {
         self.send(now, &addr, payload);
     }
 
-    /// Something that needs no acknowledgement: sent at once or not at all.
+    /// Something that needs no acknowledgement: sent at once or not at all, and only to who has named the session.
     pub(super) fn send_once(&mut self, now: Instant, slot: Slot, frame: &Frame) {
         let Some(addr) = self.table.addr(slot).cloned() else { return };
         if self.full_below.contains(&addr) || self.out.is_full(&addr) {
@@ -200,7 +210,8 @@ impl<A: Addr> Asking<A> {
         let Some(peer) = self.table.get_mut(slot).filter(|peer| peer.recovery.is_open()) else {
             return;
         };
-        let header = Header { src: peer.local, dst: peer.remote.unwrap_or(0), limit: Some(limit) };
+        let Some(dst) = peer.remote else { return };
+        let header = Header { src: peer.local, dst, limit: Some(limit) };
         let room = core::mem::take(&mut self.room);
         let mut writer = Writer::part(room, header, peer.recovery.next());
         writer.no_ack();
@@ -242,7 +253,7 @@ impl<A: Addr> Asking<A> {
                 peer.ping = true;
             }
             let late = peer.deadline.is_some_and(|due| due <= now);
-            self.on_fates(slot, &mut fates);
+            self.on_fates(now, slot, &mut fates);
             self.fates = fates;
             if late {
                 self.on_deadlines(now, slot);
@@ -252,7 +263,7 @@ impl<A: Addr> Asking<A> {
     }
 
     /// What became of packets.
-    pub(super) fn on_fates(&mut self, slot: Slot, fates: &mut Vec<Fate<Content>>) {
+    pub(super) fn on_fates(&mut self, now: Instant, slot: Slot, fates: &mut Vec<Fate<Content>>) {
         for fate in fates.drain(..) {
             match fate {
                 Fate::Acked(Content::Request(id, part)) => {
@@ -274,20 +285,20 @@ impl<A: Addr> Asking<A> {
                 Fate::Acked(Content::Cancel(_) | Content::Nothing) => {}
                 Fate::Lost(content) => {
                     self.counters.packets_lost += 1;
-                    self.on_lost(slot, content);
+                    self.on_lost(now, slot, content);
                 }
             }
         }
     }
 
-    fn on_lost(&mut self, slot: Slot, content: Content) {
+    fn on_lost(&mut self, now: Instant, slot: Slot, content: Content) {
         let Some(peer) = self.table.get_mut(slot) else { return };
         let (item, part) = match content {
             Content::Request(id, part) => (Item::Request(id), part),
             Content::Answer(id, part) => (Item::Answer(id), part),
             Content::Cancel(id) => {
-                // Once the peer knows that nothing below is waited for, it knows this too.
-                if id >= peer.lowest_asked() {
+                // Nobody waits for it, so it must not be said for ever to a peer that is gone.
+                if id >= peer.lowest_asked() || now < peer.heard + GONE {
                     peer.cancels.insert(id);
                 }
                 return;
@@ -301,12 +312,12 @@ impl<A: Addr> Asking<A> {
     }
 
     /// Takes what is on its way to a peer for lost, which says nothing of the path.
-    pub(super) fn lose_flying(&mut self, slot: Slot) {
+    pub(super) fn lose_flying(&mut self, now: Instant, slot: Slot) {
         let mut fates = core::mem::take(&mut self.fates);
         if let Some(peer) = self.table.get_mut(slot) {
             peer.recovery.on_reset(|fate| fates.push(fate));
         }
-        self.on_fates(slot, &mut fates);
+        self.on_fates(now, slot, &mut fates);
         self.fates = fates;
     }
 

@@ -51,6 +51,7 @@ impl Ranges {
             self.make_room();
         }
         self.0.splice(first..end, [(start, stop)]);
+        self.give_room_back();
         to - from - had
     }
 
@@ -58,6 +59,14 @@ impl Ranges {
     fn make_room(&mut self) {
         if self.0.len() == self.0.capacity() {
             self.0.reserve_exact(STEP);
+        }
+    }
+
+    /// Gives back what counts, where far fewer ranges are left than there is room for.
+    fn give_room_back(&mut self) {
+        let (len, capacity) = (self.0.len(), self.0.capacity());
+        if capacity > FREE && len <= (capacity / 4).max(FREE / 2) {
+            self.0.shrink_to((len * 2).max(FREE));
         }
     }
 
@@ -97,9 +106,7 @@ impl Ranges {
         if let Some(first) = self.0.first_mut() {
             first.0 = first.0.max(number);
         }
-        if self.0.len() < self.0.capacity() / 4 {
-            self.0.shrink_to((self.0.len() * 2).max(FREE));
-        }
+        self.give_room_back();
     }
 
     /// Keeps the `count` highest ranges.

@@ -106,6 +106,11 @@ impl<C: Copy> Recovery<C> {
         self.largest_acked.is_some()
     }
 
+    /// What comes next is for somebody who has acknowledged nothing yet.
+    pub(super) const fn forget_heard(&mut self) {
+        self.largest_acked = None;
+    }
+
     /// Another packet size.
     pub(super) const fn set_unit(&mut self, unit: usize) {
         self.window.set_unit(unit);

@@ -1,8 +1,9 @@
 //! Which session with a peer a packet belongs to.
 //!
 //! Each side names the session by a random number, and puts its own and the other's name into every packet.
-//! The asker's name is the instance under which the answerer remembers the asker's ids. A side
-//! that begins knows no name of the other yet, and says zero. For such a packet the answerer cannot tell
+//! The high half of the asker's name is its *instance*, under which the answerer remembers the asker's ids: another
+//! for each life, and for each time that the asker has forgotten the peer and with it the ids, but the same in all
+//! sessions between. A side that begins knows no name of the other yet, and says zero. For such a packet the answerer cannot tell
 //! whether it is new, or one of a session that it has forgotten, on which the request ran already. It
 //! takes it only if it has never forgotten anything in its life and never had another session
 //! with that address. Otherwise it answers with a *challenge*: a name for the session that it computes and does
@@ -12,7 +13,7 @@
 //! |---|---|---|
 //! | our name, or zero, and its name | the session | it is taken |
 //! | our name | a session whose other name we do not know | its name is noted, it is taken |
-//! | our name | a session with another of its names | the peer has forgotten: our session starts again, under a new name |
+//! | our name | a session with another of its names | the peer has forgotten: our session starts again, under the name that we would challenge with, and with whoever says that |
 //! | the name that we would challenge with | a session, or none | a new session under that name, it is taken |
 //! | zero | no session, and there never was one | a new session, it is taken |
 //! | anything else | – | it is answered with a challenge |
@@ -23,9 +24,20 @@
 //! named in one of these is evicted while there is another; otherwise these generations end. So a packet
 //! of an evicted session is never taken, however late it comes. For sessions whose names are random, or
 //! follow from such, this holds anyway.
+//!
+//! # Another session with the same instance
+//! An asker cannot tell a peer that has restarted from a word of its former life that comes late, nor which of the
+//! requests that it sent without a name the new life has taken. So it begins another session whenever the peer speaks
+//! under another name, and asks again what is not answered; and the answerer keeps, from one session to the next, what
+//! it knows of the same instance: what runs, what is over and what was refused stays so, and answers are sent
+//! again from their beginning, since the asker has let go of what it had of them. Names that are random throughout,
+//! as they were once, are instances of one session each.
+//!
+//! A peer that is evicted is known no more. Nothing that it still waits for has run then, but where the application
+//! [disconnected](crate::swarm::Command::Disconnect) it: its requests may run again if it is evicted before they end.
 
 use super::Asking;
-use super::peer::{Peer, State};
+use super::peer::{Item, Peer, State};
 use super::wire::{Header, Writer};
 use crate::addr::Addr;
 use crate::swarm::Event;
@@ -37,6 +49,8 @@ use core::fmt::{self, Write};
 use core::hash::Hasher;
 use siphasher::sip::SipHasher13;
 
+/// The half of a name that is the instance of who gave it.
+const INSTANCE: u64 = !0 << 32;
 /// How many idle peers are looked at to find one to evict.
 const LOOKS: usize = 8;
 
@@ -102,7 +116,7 @@ impl<A: Addr> Asking<A> {
                 }
             }
             Some(_) => {
-                let name = self.name(src, header.src, peer.local);
+                let name = of_instance(peer.local, self.name(src, header.src, peer.local));
                 if header.dst == peer.local {
                     Standing::Restart(slot)
                 } else if header.dst == name {
@@ -125,11 +139,12 @@ impl<A: Addr> Asking<A> {
         let slot = match standing {
             Standing::Known(slot) => slot,
             Standing::Adopt(slot) => {
-                self.table.get_mut(slot)?.remote = Some(header.src);
+                self.meet(slot, header.src);
                 slot
             }
             Standing::Replace(slot, name) => {
-                self.restart(slot, name, Some(header.src));
+                self.restart(now, slot, name);
+                self.meet(slot, header.src);
                 slot
             }
             Standing::Create(name) => {
@@ -137,12 +152,14 @@ impl<A: Addr> Asking<A> {
                     self.counters.rejected_full += 1;
                     return None;
                 };
-                self.table.get_mut(slot)?.remote = Some(header.src);
+                self.meet(slot, header.src);
                 slot
             }
             Standing::Restart(slot) => {
-                let name = self.new_name();
-                self.restart(slot, name, None);
+                let local = self.table.get(slot)?.local;
+                // What we may have challenged that side with, so that it stays right: where both had something else
+                // to learn at once, each would otherwise undo what the other has just learnt, without end.
+                self.restart(now, slot, of_instance(local, self.name(src, header.src, local)));
                 self.pump(now, slot);
                 return None;
             }
@@ -167,7 +184,7 @@ impl<A: Addr> Asking<A> {
         {
             self.take_up(now, src, header, standing);
             // What was sent without the name was not taken.
-            self.lose_flying(slot);
+            self.lose_flying(now, slot);
             self.pump(now, slot);
         } else if let Standing::Restart(_) = standing {
             self.take_up(now, src, header, standing);
@@ -241,22 +258,26 @@ impl<A: Addr> Asking<A> {
         self.counters.peers_evicted += 1;
     }
 
-    /// A new session with a peer in place of the old. What the peer asked is over; what we asked,
-    /// it is asked again.
-    fn restart(&mut self, slot: Slot, local: u64, remote: Option<u64>) {
+    /// A new session with a peer in place of the old. What we asked, it is asked again.
+    fn restart(&mut self, now: Instant, slot: Slot, local: u64) {
         self.counters.sessions_lost += 1;
         self.counters.sessions += 1;
-        self.lose_flying(slot);
-        self.drop_records(slot, |_| true, false);
-        self.note(slot, |peer| (peer.done, peer.refused, peer.lowest) = Default::default());
+        self.lose_flying(now, slot);
         let Some(peer) = self.table.get_mut(slot) else { return };
-        (peer.local, peer.remote, peer.fresh) = (local, remote, false);
+        (peer.local, peer.remote, peer.fresh) = (local, None, false);
         peer.generation = None;
         peer.receipts = super::receipts::Receipts::new();
+        peer.recovery.forget_heard();
         peer.limit = None;
-        peer.cancels.clear();
         peer.short.clear();
         peer.long.clear();
+        peer.ping = !peer.records.is_empty();
+        for record in peer.records.values_mut() {
+            if let State::Answering(_, sending) = &mut record.state {
+                sending.restart();
+                sending.queued = false;
+            }
+        }
         let ids: Vec<u64> = peer.asks.keys().copied().collect();
         for id in ids {
             let Some(peer) = self.table.get_mut(slot) else { return };
@@ -264,10 +285,29 @@ impl<A: Addr> Asking<A> {
             ask.sending.restart();
             (ask.sending.queued, ask.arrived) = (false, false);
             if let Some((_, receiving)) = ask.answer.take() {
-                peer.receiving = peer.receiving.saturating_sub(receiving.weight());
-                self.receiving = self.receiving.saturating_sub(receiving.weight());
+                self.release(slot, receiving.weight());
             }
-            self.queue(slot, super::peer::Item::Request(id), false);
+            self.queue(slot, Item::Request(id), false);
+        }
+    }
+
+    /// The peer has named the session. What it asked goes on if it is the instance that asked it, and is over
+    /// otherwise.
+    fn meet(&mut self, slot: Slot, remote: u64) {
+        let Some(peer) = self.table.get_mut(slot) else { return };
+        peer.remote = Some(remote);
+        let instance = remote & INSTANCE;
+        match peer.theirs.replace(instance) {
+            None => {}
+            Some(before) if before == instance => {
+                for id in peer.records.keys().copied().collect::<Vec<_>>() {
+                    self.queue(slot, Item::Answer(id), false);
+                }
+            }
+            Some(_) => {
+                self.drop_records(slot, |_| true, false);
+                self.note(slot, |peer| (peer.done, peer.refused, peer.lowest) = Default::default());
+            }
         }
     }
 
@@ -324,4 +364,9 @@ impl<A: Addr> Asking<A> {
         text.0.write(&base.to_be_bytes());
         text.0.finish().max(1)
     }
+}
+
+/// `name`, but of the same instance as `local`.
+fn of_instance(local: u64, name: u64) -> u64 {
+    ((local & INSTANCE) | (name & !INSTANCE)).max(1)
 }

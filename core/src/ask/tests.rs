@@ -12,6 +12,7 @@ use std::eprintln;
 mod attacks;
 mod basics;
 mod bundles;
+mod lives;
 
 type Plain = Node<Stack<DatagramPort<MemoryAddr>, Asking<MemoryAddr>>>;
 

@@ -7,6 +7,8 @@
 //! | Ed25519 | [`SigningKey`], [`verify`] | RFC 8032, pure; verified without the cofactor, small-order keys and nonces refused |
 //! | BLAKE2b, BLAKE2Xb, HMAC, HKDF, SHAKE256 | [`hash`] | RFC 7693, RFC 2104, Noise revision 34 section 4.3, FIPS 202 |
 //!
+//! What a key pair is used with is its [`Suite`]: these, but in simulations.
+//!
 //! Two backends have exactly the same items: `portable` (pure Rust, always compiled) and `aws_lc`
 //! (feature `aws-lc`: assembly, several times faster). The same tests run on both; what one
 //! accepts the other accepts. Nothing here draws randomness, keeps time or returns a reason for
@@ -23,6 +25,7 @@ mod hash;
     )
 )]
 mod portable;
+mod suite;
 #[cfg(test)]
 mod tests;
 
@@ -33,8 +36,12 @@ use aws_lc as backend;
 #[cfg(not(feature = "aws-lc"))]
 use portable as backend;
 
-pub(crate) use backend::{Ephemeral, SigningKey, verify, x25519, x25519_public};
+use backend::{Ephemeral, x25519, x25519_public};
+pub(crate) use backend::{SigningKey, verify};
 pub(crate) use hash::{blake2b_256, blake2b_512, blake2xb_64, hkdf2, shake256_32};
+#[cfg(feature = "foreign-suite")]
+pub use suite::ForeignSuite;
+pub(crate) use suite::Suite;
 
 /// Bytes that an [`AeadKey`] adds to what it seals.
 pub(crate) const TAG_LEN: usize = 16;
@@ -47,17 +54,32 @@ pub(crate) struct Rejected;
 /// counter as a little-endian u64. Wiped on drop, never printed.
 ///
 /// It keeps no count of its own: never sealing twice under one counter is up to the caller.
-pub(crate) struct AeadKey(backend::Cipher);
+pub(crate) struct AeadKey(Cipher);
+
+enum Cipher {
+    Own(backend::Cipher),
+    #[cfg(feature = "foreign-suite")]
+    Foreign(&'static dyn ForeignSuite, zeroize::Zeroizing<[u8; 32]>),
+}
 
 impl AeadKey {
     pub(crate) fn new(key: &[u8; 32]) -> Self {
-        Self(backend::Cipher::new(key))
+        Self(Cipher::Own(backend::Cipher::new(key)))
+    }
+
+    #[cfg(feature = "foreign-suite")]
+    fn foreign(suite: &'static dyn ForeignSuite, key: &[u8; 32]) -> Self {
+        Self(Cipher::Foreign(suite, zeroize::Zeroizing::new(*key)))
     }
 
     /// Encrypts `text` in place and returns its tag.
     #[inline]
     pub(crate) fn seal(&self, counter: u64, ad: &[u8], text: &mut [u8]) -> [u8; TAG_LEN] {
-        self.0.seal(nonce(counter), ad, text)
+        match &self.0 {
+            Cipher::Own(cipher) => cipher.seal(nonce(counter), ad, text),
+            #[cfg(feature = "foreign-suite")]
+            Cipher::Foreign(suite, key) => suite.seal(key, counter, ad, text),
+        }
     }
 
     /// Opens ciphertext and tag in place; the length of the plaintext, which begins where
@@ -69,7 +91,14 @@ impl AeadKey {
         ad: &[u8],
         sealed: &mut [u8],
     ) -> Result<usize, Rejected> {
-        self.0.open(nonce(counter), ad, sealed)
+        match &self.0 {
+            Cipher::Own(cipher) => cipher.open(nonce(counter), ad, sealed),
+            #[cfg(feature = "foreign-suite")]
+            Cipher::Foreign(suite, key) => {
+                let (text, tag) = sealed.split_last_chunk_mut().ok_or(Rejected)?;
+                suite.open(key, counter, ad, text, tag).then_some(text.len()).ok_or(Rejected)
+            }
+        }
     }
 
     /// Opens ciphertext and tag into `out` and leaves them as they are; the length of the
@@ -83,13 +112,26 @@ impl AeadKey {
         sealed: &[u8],
         out: &mut [u8],
     ) -> Result<usize, Rejected> {
-        self.0.open_to(nonce(counter), ad, sealed, out)
+        match &self.0 {
+            Cipher::Own(cipher) => cipher.open_to(nonce(counter), ad, sealed, out),
+            #[cfg(feature = "foreign-suite")]
+            Cipher::Foreign(suite, key) => {
+                let (text, tag) = sealed.split_last_chunk().ok_or(Rejected)?;
+                let out = out.get_mut(..text.len()).ok_or(Rejected)?;
+                out.copy_from_slice(text);
+                suite.open(key, counter, ad, out, tag).then_some(text.len()).ok_or(Rejected)
+            }
+        }
     }
 
     /// Gives back what memory the key can do without until its next use, which takes a little
     /// longer. For the keys of sessions that have fallen idle.
     pub(crate) fn rest(&mut self) {
-        self.0.rest();
+        match &mut self.0 {
+            Cipher::Own(cipher) => cipher.rest(),
+            #[cfg(feature = "foreign-suite")]
+            Cipher::Foreign(..) => {}
+        }
     }
 }
 

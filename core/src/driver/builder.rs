@@ -118,6 +118,7 @@ impl<R: Runtime> Builder<AnyAddr, R> {
             // Never bound: there is no stack to bind it for.
             Bottom::Memory(_) => (MEMORY, Err(BuildError::WrongBottom)),
         };
+        let key = key.map(SecretKey::in_earnest);
         let recipe = move |parts: &Parts| {
             let Parts { limits, seed, clock, accept } = parts.clone();
             let parts = text::Parts { limits, seed, key, clock, accept };
@@ -157,6 +158,7 @@ impl<A: Addr + Send + Sync + 'static, R: Runtime> Builder<A, R> {
     where
         A: Source,
     {
+        let key = key.in_earnest();
         self.layer(|lower, parts| {
             let Parts { limits, seed, clock, accept } = parts;
             Box::new(Stack::new(lower, P2pke::new(key, seed, *clock, accept.clone(), limits)))

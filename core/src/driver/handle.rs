@@ -138,6 +138,7 @@ impl<S: Swarm, C: Clock> Handle<S, C> {
             payload: payload.into(),
             within: PATIENCE,
             deadline: None,
+            over: false,
             wait: Wait::new(self.group.to(dst)),
         }
     }
@@ -317,7 +318,8 @@ impl<S: Swarm, C: Clock> Drop for Last<S, C> {
     }
 }
 
-/// A request of ours, from [`Handle::ask`]: a future of its reply.
+/// A request of ours, from [`Handle::ask`]: a future of its reply. Where it is polled again after that it asks
+/// nothing more, and says [`AskError::Cancelled`].
 #[must_use = "nothing is asked before it is awaited"]
 pub struct Ask<'a, S: Swarm, C: Clock> {
     dst: S::Addr,
@@ -325,6 +327,7 @@ pub struct Ask<'a, S: Swarm, C: Clock> {
     within: Duration,
     // From the first poll on.
     deadline: Option<Instant>,
+    over: bool,
     wait: Wait<'a, S, C>,
 }
 
@@ -340,11 +343,15 @@ impl<S: Swarm<Addr: Unpin>, C: Clock> Future for Ask<'_, S, C> {
     type Output = Result<Bytes, AskError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { dst, payload, within, deadline, wait } = &mut *self;
+        let Self { dst, payload, within, deadline, over, wait } = &mut *self;
+        if *over {
+            return Poll::Ready(Err(AskError::Cancelled));
+        }
         let outcome = wait.poll(|hub, now, ticket| {
             let deadline = *deadline.get_or_insert(now + *within);
             hub.poll_ask(now, dst, payload, deadline, ticket, cx)
         });
+        *over = outcome.is_ready();
         outcome.map_ok(bytes::BytesMut::freeze)
     }
 }

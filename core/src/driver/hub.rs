@@ -58,6 +58,8 @@ pub struct Hub<L: Swarm> {
     patience: Option<Instant>,
     outcome: Result<(), CloseError>,
     parked: Option<Parked>,
+    // Since the driver's last turn a handle wanted something: it is not to fall asleep.
+    kicked: bool,
     pub(super) wakes: Wakes,
     last_id: u64,
     socket: SocketCounters,
@@ -139,6 +141,7 @@ impl<L: Swarm> Hub<L> {
             patience: None,
             outcome: Err(CloseError::Aborted),
             parked: None,
+            kicked: false,
             wakes: Wakes::default(),
             last_id: 0,
             socket: SocketCounters::default(),
@@ -357,6 +360,7 @@ impl<L: Swarm> Hub<L> {
     pub fn abandon(&mut self) {
         if self.stage < Stage::Abandoned {
             self.stage = Stage::Abandoned;
+            self.kicked = true;
             self.wakes.driver = self.parked.take().map(|parked| parked.waker);
         }
     }
@@ -425,6 +429,7 @@ impl<L: Swarm> Hub<L> {
     ) -> Stage {
         // It is awake: whoever wants something sent need not wake it.
         self.parked = None;
+        self.kicked = false;
         for input in arrived {
             self.node.handle_input(now, input);
             // At once: in the stack's own queue a deep batch would be copied.
@@ -441,12 +446,15 @@ impl<L: Swarm> Hub<L> {
         self.stage
     }
 
-    /// Lets the driver sleep, where nothing is due: `waker` is called when there is something to
-    /// collect or a time to be called again that is earlier. Where the socket is `blocked`, there is
-    /// nothing to collect until it takes something again.
+    /// Lets the driver sleep, where nothing is due and no handle wanted anything since its last turn: `waker` is
+    /// called when there is something to collect or a time to be called again that is earlier. Where the socket is
+    /// `blocked`, there is nothing to collect until it takes something again.
     ///
-    /// Only right after a [`turn`](Self::turn) that collected nothing, under the same lock.
+    /// Only after a [`turn`](Self::turn) that collected all there was, or took no room for it.
     pub fn park(&mut self, now: Instant, waker: &Waker, blocked: bool) -> Park {
+        if self.kicked {
+            return Park::Busy;
+        }
         let deadline = self.deadline();
         if self.node.is_due(now) || deadline.is_some_and(|deadline| deadline <= now) {
             return Park::Busy;
@@ -519,7 +527,10 @@ impl<L: Swarm> Hub<L> {
             // It sleeps on, perhaps for long: nobody else passes on what came of the command.
             self.absorb(now);
         }
-        let Some(parked) = &self.parked else { return };
+        let Some(parked) = &self.parked else {
+            self.kicked = true;
+            return;
+        };
         let earlier = || {
             let due = self.deadline();
             due.is_some_and(|due| parked.deadline.is_none_or(|deadline| due < deadline))
@@ -539,6 +550,7 @@ impl<L: Swarm> Hub<L> {
                     let asked = Asked { token, message, deadline };
                     if let Err(refused) = self.asks.push(asked, &mut self.wakes) {
                         let (dst, result) = (refused.message.src, Err(Refusal::unanswered()));
+                        self.kicked = true;
                         self.node.handle_command(now, Command::Answer { token, dst, result });
                     }
                 }

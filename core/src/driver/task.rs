@@ -1,10 +1,10 @@
 //! The one task of a node: between its socket and its stack, in batches of both directions.
 //!
-//! A round sends what was collected, receives what there is, and hands it all to the stack under one
-//! lock, where it collects again. After [`ROUNDS`] rounds it gives way to other tasks, and at once
+//! A round receives what there is, hands it to the stack under one lock, where it collects, and sends
+//! what it collected. After [`ROUNDS`] rounds it gives way to other tasks, and at once
 //! where something arrived that a task waited for: it takes its messages while they are in the
-//! processor's cache, and before so many wait that the inbox copies them. It sleeps when a round moved
-//! nothing, until the socket, a handle or the stack's timer wakes it.
+//! processor's cache, and before so many wait that the inbox copies them. It sleeps after a round that
+//! left nothing to receive and nothing to collect, until the socket, a handle or the stack's timer wakes it.
 
 use super::backoff::Backoff;
 use super::builder::UdpStack;
@@ -87,7 +87,8 @@ struct Ending<A: Addr, R: Runtime> {
 /// What came of meeting the stack.
 struct Turn {
     stage: Stage,
-    park: Park,
+    // There may be more to collect.
+    more: bool,
     // Something arrived, and a task was woken for it.
     served: bool,
 }
@@ -218,15 +219,15 @@ impl<A: Addr, R: Runtime> Running<A, R> {
         }
     }
 
-    /// Meets the stack. Sleeping is for when neither side has anything left.
-    fn turn(&mut self, now: Instant, left: Left, cx: &Context<'_>) -> Turn {
+    /// Meets the stack.
+    fn turn(&mut self, now: Instant) -> Turn {
         let blocked = !self.burst.is_empty();
         let mut nothing = Vec::new();
         let (batch, max) = if blocked { (&mut nothing, 0) } else { (self.burst.refill(), COLLECT) };
         let count = self.arrived.len().min(HAND_IN);
         let mut hub = self.ending.shared.lock();
         let stage = hub.turn(now, self.arrived.drain(..count), batch, max);
-        let idle = left == Left::Nothing && self.arrived.is_empty() && batch.is_empty();
+        let more = blocked || batch.len() == max;
         if let Some(seat) = &mut self.seat {
             for (key, stamp) in seat.take_floors() {
                 hub.command(now, Command::Set(Setting::Floor { key, stamp }));
@@ -234,8 +235,6 @@ impl<A: Addr, R: Runtime> Running<A, R> {
             hub.take_floors(&mut self.raised);
             self.counters.note(&seat.handed());
         }
-        let park = if idle { hub.park(now, cx.waker(), blocked) } else { Park::Busy };
-        hub.report(&self.counters);
         hub.take_wakes(&mut self.wakes);
         drop(hub);
         if let Some(seat) = &mut self.seat
@@ -246,30 +245,46 @@ impl<A: Addr, R: Runtime> Running<A, R> {
         }
         let served = count > 0 && self.wakes.has_tasks();
         self.wakes.wake();
-        Turn { stage, park, served }
+        Turn { stage, more, served }
+    }
+
+    /// Falls asleep, where neither side has anything left.
+    fn park(&mut self, now: Instant, left: Left, more: bool, cx: &mut Context<'_>) -> Poll<()> {
+        let blocked = !self.burst.is_empty();
+        let idle = left == Left::Nothing && self.arrived.is_empty() && (blocked || !more);
+        let mut hub = self.ending.shared.lock();
+        hub.report(&self.counters);
+        let park = if idle { hub.park(now, cx.waker(), blocked) } else { Park::Busy };
+        drop(hub);
+        let Park::Sleep(deadline) = park else { return Poll::Ready(()) };
+        if self.seat.as_mut().is_some_and(|seat| !seat.sleep(cx.waker())) {
+            return Poll::Ready(());
+        }
+        let owes = self.seat.as_ref().is_some_and(Seat::owes);
+        let again = owes.then(|| now + TELL_AGAIN);
+        let pauses = [self.sending.until(now), self.receiving.until(now), again];
+        let deadline = deadline.into_iter().chain(pauses.into_iter().flatten()).min();
+        self.alarm.poll(self.ending.shared.clock(), deadline, cx)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..ROUNDS {
             let now = self.ending.shared.now();
-            self.send(now, cx);
+            if !self.burst.is_empty() {
+                // Of an earlier round.
+                self.send(now, cx);
+            }
             let left = self.receive(now, cx);
-            let Turn { stage, park, served } = self.turn(now, left, cx);
-            if stage > Stage::Closed || (stage == Stage::Closed && self.burst.is_empty()) {
-                self.ending.sent = self.burst.is_empty();
+            let Turn { stage, more, served } = self.turn(now);
+            self.send(now, cx);
+            let sent = self.burst.is_empty();
+            if stage > Stage::Closed || (stage == Stage::Closed && sent && !more) {
+                self.ending.shared.lock().report(&self.counters);
+                self.ending.sent = sent;
                 return Poll::Ready(());
             }
-            if let Park::Sleep(deadline) = park {
-                if self.seat.as_mut().is_some_and(|seat| !seat.sleep(cx.waker())) {
-                    continue;
-                }
-                let owes = self.seat.as_ref().is_some_and(Seat::owes);
-                let again = owes.then(|| now + TELL_AGAIN);
-                let pauses = [self.sending.until(now), self.receiving.until(now), again];
-                let deadline = deadline.into_iter().chain(pauses.into_iter().flatten()).min();
-                if self.alarm.poll(self.ending.shared.clock(), deadline, cx).is_pending() {
-                    return Poll::Pending;
-                }
+            if self.park(now, left, more, cx).is_pending() {
+                return Poll::Pending;
             }
             if served {
                 break;

@@ -125,6 +125,27 @@ fn a_driver_for_which_something_is_due_does_not_sleep() {
 }
 
 #[test]
+fn a_driver_that_was_wanted_since_its_turn_does_not_sleep() {
+    let (woken, driver) = task();
+    let wants: [fn(&mut Hub<Port>); 3] = [
+        |hub| hub.tell(at(2), &PEER, body(1)).expect("taken"),
+        |hub| hub.close(at(2), LONG),
+        Hub::abandon,
+    ];
+    for want in wants {
+        let mut hub = hub();
+        hub.turn(at(1), core::iter::empty(), &mut Vec::new(), 9);
+        // While the driver sends, outside of the lock.
+        want(&mut hub);
+        wake(&mut hub);
+        assert_eq!(woken.taken(), 0, "it is awake");
+        assert_eq!(hub.park(at(1), &driver, false), Park::Busy);
+        hub.turn(at(3), core::iter::empty(), &mut Vec::new(), 9);
+        assert!(matches!(hub.park(at(3), &driver, false), Park::Sleep(_)));
+    }
+}
+
+#[test]
 fn a_turn_collects_no_more_than_it_is_asked_to() {
     let mut hub = hub();
     hub.tell(at(1), &PEER, body(1)).expect("taken");

@@ -2,7 +2,7 @@
 
 use super::{KeyError, PeerId};
 use crate::{
-    crypto::{self, SigningKey},
+    crypto::{self, SigningKey, Suite},
     seed::Rng,
 };
 use alloc::sync::Arc;
@@ -92,15 +92,29 @@ struct Inner {
     signing: SigningKey,
     public: PublicKey,
     id: PeerId,
+    suite: Suite,
 }
 
 impl SecretKey {
     /// The key that `seed` expands to (RFC 8032 section 5.1.5).
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
+        Self::under(Suite::Own, seed)
+    }
+
+    /// The same for another suite than the protocol's: whatever this key is used for is worth nothing outside
+    /// of a simulation. The builders of nodes on sockets take it for the protocol's own.
+    #[cfg(feature = "foreign-suite")]
+    #[must_use]
+    pub fn for_suite(seed: &[u8; 32], suite: &'static dyn crypto::ForeignSuite) -> Self {
+        Self::under(Suite::Foreign(suite), seed)
+    }
+
+    fn under(suite: Suite, seed: &[u8; 32]) -> Self {
         let signing = SigningKey::from_seed(seed);
         let public = PublicKey(signing.public());
-        Self(Arc::new(Inner { seed: Zeroizing::new(*seed), signing, public, id: public.peer_id() }))
+        let (id, seed) = (public.peer_id(), Zeroizing::new(*seed));
+        Self(Arc::new(Inner { seed, signing, public, id, suite }))
     }
 
     /// A new key. It is as unpredictable as what seeded `rng`.
@@ -126,7 +140,26 @@ impl SecretKey {
     /// The signature of `message` (RFC 8032, pure Ed25519).
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.0.signing.sign(message)
+        match self.0.suite {
+            Suite::Own => self.0.signing.sign(message),
+            #[cfg(feature = "foreign-suite")]
+            Suite::Foreign(suite) => suite.sign(self.0.public.as_bytes(), message),
+        }
+    }
+
+    /// What the key is used with.
+    pub(crate) fn suite(&self) -> Suite {
+        self.0.suite
+    }
+
+    /// The same key for the protocol's own suite: what goes out of this process is under no other.
+    #[cfg(feature = "std")]
+    pub(crate) fn in_earnest(self) -> Self {
+        match self.0.suite {
+            Suite::Own => self,
+            #[cfg(feature = "foreign-suite")]
+            Suite::Foreign(_) => Self::from_seed(&self.0.seed),
+        }
     }
 
     /// The seed, for writing the key down.

@@ -11,6 +11,9 @@
 //! other algorithms, ids of another length, with other characters or with spare bits set, and
 //! signatures that are not strictly valid (small-order keys and nonces, S not reduced).
 
+#[cfg(feature = "foreign-suite")]
+pub use crate::crypto::ForeignSuite;
+
 #[cfg(feature = "std")]
 pub mod file;
 mod format;

@@ -11,7 +11,7 @@
 //!
 //! NN authenticates nobody. What is built on it signs the [`Split::hash`].
 
-use crate::crypto::{AeadKey, Ephemeral, TAG_LEN, blake2b_512, hkdf2, x25519, x25519_public};
+use crate::crypto::{AeadKey, Suite, TAG_LEN, blake2b_512, hkdf2};
 use alloc::vec::Vec;
 use core::fmt;
 use zeroize::{Zeroize as _, Zeroizing};
@@ -36,6 +36,7 @@ impl core::error::Error for NoiseError {}
 
 /// The initiator, its message written.
 pub struct Initiator {
+    suite: Suite,
     secret: Zeroizing<[u8; DH_LEN]>,
     /// The hash after message 1. The chaining key is the protocol's own constant until `ee`.
     hash: [u8; HASH_LEN],
@@ -44,12 +45,22 @@ pub struct Initiator {
 impl Initiator {
     /// Begins a handshake: appends message 1, `e || payload`, to `out`.
     pub fn start(prologue: &[u8], secret: [u8; 32], payload: &[u8], out: &mut Vec<u8>) -> Self {
+        Self::start_under(Suite::Own, prologue, secret, payload, out)
+    }
+
+    pub(crate) fn start_under(
+        suite: Suite,
+        prologue: &[u8],
+        secret: [u8; 32],
+        payload: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Self {
         let secret = Zeroizing::new(secret);
-        let public = x25519_public(&secret);
+        let public = suite.public(&secret);
         out.extend_from_slice(&public);
         out.extend_from_slice(payload);
         let hash = first_hash(prologue, &public, payload);
-        Self { secret, hash }
+        Self { suite, secret, hash }
     }
 
     /// The handshake hash after message 1.
@@ -65,8 +76,8 @@ impl Initiator {
         if sealed.len() < TAG_LEN {
             return Err(NoiseError);
         }
-        let shared = x25519(&self.secret, public).map_err(|_| NoiseError)?;
-        let (ck, key, ad) = second_keys(&self.hash, public, &shared);
+        let shared = self.suite.agree(&self.secret, public).map_err(|_| NoiseError)?;
+        let (ck, key, ad) = second_keys(self.suite, &self.hash, public, &shared);
         let start = out.len();
         let len = sealed.len() - TAG_LEN;
         out.resize(start + len, 0);
@@ -74,7 +85,7 @@ impl Initiator {
             out.truncate(start);
             return Err(NoiseError);
         }
-        Ok(Split::new(&ck, blake2b_512(&[&ad, sealed])))
+        Ok(Split::new(self.suite, &ck, blake2b_512(&[&ad, sealed])))
     }
 }
 
@@ -86,6 +97,7 @@ impl fmt::Debug for Initiator {
 
 /// The responder, message 1 read.
 pub struct Responder<'a> {
+    suite: Suite,
     public: &'a [u8; DH_LEN],
     hash: [u8; HASH_LEN],
 }
@@ -93,8 +105,16 @@ pub struct Responder<'a> {
 impl<'a> Responder<'a> {
     /// Reads message 1; the second item is its payload. Nothing of it is authenticated.
     pub fn read(prologue: &[u8], message: &'a [u8]) -> Result<(Self, &'a [u8]), NoiseError> {
+        Self::read_under(Suite::Own, prologue, message)
+    }
+
+    pub(crate) fn read_under(
+        suite: Suite,
+        prologue: &[u8],
+        message: &'a [u8],
+    ) -> Result<(Self, &'a [u8]), NoiseError> {
         let (public, payload) = message.split_first_chunk::<DH_LEN>().ok_or(NoiseError)?;
-        Ok((Self { public, hash: first_hash(prologue, public, payload) }, payload))
+        Ok((Self { suite, public, hash: first_hash(prologue, public, payload) }, payload))
     }
 
     /// The handshake hash after message 1.
@@ -111,16 +131,16 @@ impl<'a> Responder<'a> {
         payload: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<Split, NoiseError> {
-        let ephemeral = Ephemeral::new(&secret);
+        let agreed = self.suite.answer(&secret, self.public);
         secret.zeroize();
-        let shared = ephemeral.agree(self.public).map_err(|_| NoiseError)?;
-        let (ck, key, ad) = second_keys(&self.hash, ephemeral.public(), &shared);
-        out.extend_from_slice(ephemeral.public());
+        let (public, shared) = agreed.map_err(|_| NoiseError)?;
+        let (ck, key, ad) = second_keys(self.suite, &self.hash, &public, &shared);
+        out.extend_from_slice(&public);
         let start = out.len();
         out.extend_from_slice(payload);
         let tag = key.seal(0, &ad, &mut out[start..]);
         out.extend_from_slice(&tag);
-        Ok(Split::new(&ck, blake2b_512(&[&ad, &out[start..]])))
+        Ok(Split::new(self.suite, &ck, blake2b_512(&[&ad, &out[start..]])))
     }
 }
 
@@ -133,6 +153,7 @@ impl fmt::Debug for Responder<'_> {
 /// What the handshake yields: a key for each direction and the hash that binds both to it.
 #[derive(Clone)]
 pub struct Split {
+    suite: Suite,
     /// The key for what the initiator sends.
     pub(crate) initiator: Zeroizing<[u8; 32]>,
     /// The key for what the responder sends.
@@ -142,16 +163,22 @@ pub struct Split {
 }
 
 impl Split {
-    fn new(ck: &[u8; HASH_LEN], hash: [u8; HASH_LEN]) -> Self {
+    fn new(suite: Suite, ck: &[u8; HASH_LEN], hash: [u8; HASH_LEN]) -> Self {
         let (initiator, responder) = hkdf2(ck, &[]);
-        Self { initiator: key_of(&initiator), responder: key_of(&responder), hash }
+        let (initiator, responder) = (key_of(&initiator), key_of(&responder));
+        Self { suite, initiator, responder, hash }
+    }
+
+    /// What the keys are for.
+    pub(crate) const fn suite(&self) -> Suite {
+        self.suite
     }
 
     /// Plain Noise transport as revision 34 section 5.3 has it: what the initiator sends, and
     /// what the responder sends.
     #[must_use]
     pub fn transport(&self) -> (CipherState, CipherState) {
-        let state = |key| CipherState { key: AeadKey::new(key), counter: 0 };
+        let state = |key| CipherState { key: self.suite.aead(key), counter: 0 };
         (state(&self.initiator), state(&self.responder))
     }
 }
@@ -213,13 +240,14 @@ fn first_hash(prologue: &[u8], public: &[u8; DH_LEN], payload: &[u8]) -> [u8; HA
 /// Mixes the responder's `e` and the shared secret: the chaining key, the key of message 2's
 /// payload, and the hash that is its associated data.
 fn second_keys(
+    suite: Suite,
     hash: &[u8; HASH_LEN],
     public: &[u8; DH_LEN],
     shared: &[u8; DH_LEN],
 ) -> (Zeroizing<[u8; HASH_LEN]>, AeadKey, [u8; HASH_LEN]) {
     let hash = blake2b_512(&[hash, public]);
     let (ck, key) = hkdf2(&name_hash(), shared);
-    (ck, AeadKey::new(&key_of(&key)), hash)
+    (ck, suite.aead(&key_of(&key)), hash)
 }
 
 /// Cipher keys are the first 32 bytes of a 64-byte output.

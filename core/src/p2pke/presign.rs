@@ -2,7 +2,7 @@
 //!
 //! `presignature = BLAKE2Xb-64(u8 len(purpose) || purpose || message)`
 
-use crate::crypto::{Rejected, blake2xb_64, verify};
+use crate::crypto::{Rejected, Suite, blake2xb_64};
 use crate::identity::{PublicKey, SecretKey};
 
 /// Why a signature was made. One made for another purpose never verifies.
@@ -28,11 +28,12 @@ impl Purpose {
 
     pub(crate) fn verify(
         self,
+        suite: Suite,
         key: &PublicKey,
         message: &[u8],
         signature: &[u8; 64],
     ) -> Result<(), Rejected> {
-        verify(key.as_bytes(), &presignature(self.text(), message), signature)
+        suite.verify(key.as_bytes(), &presignature(self.text(), message), signature)
     }
 }
 

@@ -28,7 +28,7 @@ pub use responder::{Candidate, Hello};
 
 use super::replay::Replay;
 use super::tai64n::Tai64n;
-use crate::crypto::{AeadKey, TAG_LEN};
+use crate::crypto::{AeadKey, Suite, TAG_LEN};
 use crate::identity::PublicKey;
 use crate::time::Instant;
 use alloc::vec::Vec;
@@ -184,9 +184,11 @@ pub struct Session {
 
 /// What a side keeps to repeat its messages with the same bytes.
 enum Side {
-    /// `init_done` is dropped when the responder has finished.
+    /// `init_done` is dropped when the responder has finished. Zeroes stand where the other variant has
+    /// something: bytes that nobody wrote keep what lay on the stack, which may have been a key.
     Initiator {
         init_done: Bytes,
+        _zeroes: [u8; 32 + OVERHEAD],
     },
     Responder {
         resp_hello: Bytes,
@@ -339,7 +341,7 @@ impl Session {
     #[must_use]
     pub fn init_done(&self) -> Option<&Bytes> {
         match &self.side {
-            Side::Initiator { init_done } if !self.ready => Some(init_done),
+            Side::Initiator { init_done, .. } if !self.ready => Some(init_done),
             Side::Initiator { .. } | Side::Responder { .. } => None,
         }
     }
@@ -380,7 +382,7 @@ impl Session {
         (self.ready, self.next).hash(&mut hasher);
         self.window.hash(&mut hasher);
         match &self.side {
-            Side::Initiator { init_done } => init_done.hash(&mut hasher),
+            Side::Initiator { init_done, .. } => init_done.hash(&mut hasher),
             Side::Responder { resp_hello, init_done, resp_done } => {
                 (resp_hello, init_done, resp_done).hash(&mut hasher);
             }
@@ -399,7 +401,7 @@ impl Session {
 
     fn become_ready(&mut self) {
         self.ready = true;
-        if let Side::Initiator { init_done } = &mut self.side {
+        if let Side::Initiator { init_done, .. } = &mut self.side {
             *init_done = Bytes::new();
         }
     }
@@ -431,9 +433,9 @@ struct Sealer {
 }
 
 impl Sealer {
-    fn new(key: &[u8; 32]) -> Self {
+    fn new(suite: Suite, key: &[u8; 32]) -> Self {
         Self {
-            key: AeadKey::new(key),
+            key: suite.aead(key),
             #[cfg(test)]
             id: crate::crypto::blake2b_256(&[key]),
         }

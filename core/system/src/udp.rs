@@ -43,6 +43,8 @@ pub struct Udp {
     local: UdpAddr,
     family: Family,
     max_segments: usize,
+    // What it was before a run was refused, until it is known whether that was for the offload.
+    doubted: Option<usize>,
     // From a call that received something until that is taken.
     filled: Option<Box<Slots>>,
 }
@@ -139,6 +141,7 @@ impl Udp {
                 SocketAddr::V6(_) => Family::V6,
             },
             max_segments: state.max_gso_segments(),
+            doubted: None,
             filled: None,
             state,
         };
@@ -172,7 +175,7 @@ impl Udp {
     /// # Errors
     /// The system's; [`WouldBlock`](io::ErrorKind::WouldBlock) where the kernel takes nothing now, and what
     /// [`blame`](Self::blame) makes of the others.
-    pub fn send<'a, S>(&self, io: &'a S, run: &Run<'_>) -> io::Result<()>
+    pub fn send<'a, S>(&mut self, io: &'a S, run: &Run<'_>) -> io::Result<()>
     where
         UdpSockRef<'a>: From<&'a S>,
     {
@@ -186,18 +189,31 @@ impl Udp {
             segment_size: run.segment,
             src_ip: run.src.map(|src| self.family.map_ip(src)),
         };
-        self.state.try_send(io.into(), &transmit)
+        self.state.try_send(io.into(), &transmit)?;
+        if run.segment.is_none() {
+            // Alone it goes: so it was for the offload that others were refused.
+            self.doubted = None;
+        }
+        Ok(())
     }
 
-    /// What an error of [`send`](Self::send) means for the run. Where the system offers an offload that it then refuses, it
-    /// is not offered again.
+    /// What an error of [`send`](Self::send) means for the run. Systems say with one error that they lack an
+    /// offload which they have offered, and that there is no way to the destination. So the first datagram of
+    /// such a run is to be tried alone: where it goes, no run is offered again; where it is refused too, the
+    /// offload is as good as before.
     pub fn blame(&mut self, error: &io::Error, run: &Run<'_>) -> SendError {
+        if is_out_of_memory(error) {
+            return SendError::OutOfMemory;
+        }
+        if run.segment.is_none()
+            && let Some(before) = self.doubted.take()
+        {
+            self.max_segments = before;
+        }
         if quinn_udp::is_msg_size_err(error) {
             SendError::TooLarge
-        } else if is_out_of_memory(error) {
-            SendError::OutOfMemory
         } else if run.segment.is_some() && is_refusal_to_offload(error) {
-            self.max_segments = 1;
+            self.doubted = Some(core::mem::replace(&mut self.max_segments, 1));
             SendError::NoOffload
         } else {
             SendError::Unreachable

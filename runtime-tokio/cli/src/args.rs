@@ -43,8 +43,20 @@ pub(crate) struct Args {
     /// Print one JSON object a line, for programs
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Say on standard error what happens, never what anybody says
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub(crate) log: Option<LogLevel>,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// How much is said of what happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    /// Who came and who went
+    Info,
+    /// And what was rejected or dropped, and why: as much as strangers send
+    Debug,
 }
 
 /// What to do.

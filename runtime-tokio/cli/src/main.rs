@@ -7,6 +7,7 @@
 //! | `address` | addresses as people write them: names, host names, `<peer id>@<host>:<port>` |
 //! | `output`, `json`, `progress` | what is printed, for people and for programs |
 //! | `failure` | why a command ends early, and its exit code |
+//! | `log` | what happens, for `--log` |
 //! | `files` | files that are read and written whole |
 //! | `node`, `interrupt`, `stdin` | what runs while a node is up |
 //! | `stack` | what a node speaks, and on which channels |
@@ -26,6 +27,7 @@ mod files;
 mod interrupt;
 mod json;
 mod key;
+mod log;
 mod node;
 mod output;
 mod peers;
@@ -42,6 +44,9 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(end) => return end,
     };
+    if let Some(level) = args.log {
+        log::begin(level);
+    }
     let out = output::Output::new(args.json);
     match commands::run(args.command, &out) {
         Ok(()) => ExitCode::SUCCESS,

@@ -48,6 +48,7 @@ fn whatever_is_dropped_wherever_nothing_is_lost_and_nobody_waits_for_ever() {
             figures.unseen,
             figures.in_vain,
             figures.closed,
+            figures.left,
         ];
         // Or it was another test than it says.
         assert!(each.iter().all(|count| *count > PROGRAMS / 10), "{each:?}");

@@ -31,6 +31,9 @@ pub(crate) const PATIENT: u64 = 300 * SECOND;
 /// How long after a request was withdrawn the other side has heard of it, where the network loses nothing.
 const HEARD: u64 = SECOND;
 
+/// How often nobody can run until it is looked whether somebody is stuck.
+const LOOK: u32 = 5;
+
 /// How many steps a task has at the most.
 const STEPS: u64 = 8;
 
@@ -48,6 +51,7 @@ pub(crate) struct Figures {
     pub(crate) in_vain: u64,
     pub(crate) polls: u64,
     pub(crate) closed: u64,
+    pub(crate) left: u64,
 }
 
 impl Figures {
@@ -63,6 +67,7 @@ impl Figures {
         self.in_vain += other.in_vain;
         self.polls += other.polls;
         self.closed += other.closed;
+        self.left += other.left;
     }
 }
 
@@ -95,6 +100,7 @@ struct Program<A: Addr + Send + Sync + 'static> {
     roomy: bool,
     nodes: Vec<Option<Node<A>>>,
     drivers: Vec<TaskId>,
+    left: u64,
     all: Rc<All<A>>,
 }
 
@@ -103,7 +109,7 @@ pub(crate) struct All<A: Addr> {
     pub(crate) world: Arc<World>,
     pub(crate) log: Log,
     pub(crate) addrs: Vec<A>,
-    /// Whether nobody closed the node or broke off one of its sessions: then nothing is lost there.
+    /// Whether nobody closed or left the node, or broke off one of its sessions: then nothing is lost there.
     pub(crate) clean: Vec<Cell<bool>>,
     pub(crate) held: Vec<RefCell<Vec<Held<A>>>>,
     pub(crate) progress: BTreeMap<(usize, What), Arc<Progress>>,
@@ -200,7 +206,7 @@ impl<A: Addr + Source + Unpin + Send + Sync + 'static> Program<A> {
             released: Cell::new(false),
         });
         let (lossless, roomy) = (path.loss == 0, !narrow && !few);
-        Self { world, executor, rng, lossless, roomy, nodes, drivers, all }
+        Self { world, executor, rng, lossless, roomy, nodes, drivers, left: 0, all }
     }
 
     fn run(mut self) -> Figures {
@@ -211,6 +217,7 @@ impl<A: Addr + Source + Unpin + Send + Sync + 'static> Program<A> {
                 tasks.push(self.spawn(number));
             }
         }
+        self.leave();
         self.settle(20 * SECOND);
         self.withdrawn_is_not_wanted();
         self.release();
@@ -233,21 +240,17 @@ impl<A: Addr + Source + Unpin + Send + Sync + 'static> Program<A> {
         figures
     }
 
-    /// Runs for so long, and looks whenever nobody can run.
+    /// Runs for so long, and looks when nobody can run: every so often, as it takes longer than all the rest.
     fn settle(&mut self, time: u64) {
         let Self { world, executor, nodes, all, .. } = self;
+        let mut idle = 0_u32;
         executor.run(world, world.now() + time, || {
-            for (number, node) in nodes.iter().enumerate() {
-                let receives = all.log.is_waiting(number, What::Message);
-                let serves = all.log.is_waiting(number, What::Request);
-                let Some(node) = node.as_ref().filter(|_| receives || serves) else { continue };
-                let stats = node.stats();
-                let stuck = receives && stats.value("hub.receive_messages") > 0;
-                assert!(!stuck, "a task waits at node {number} for a message that is there");
-                let stuck = serves && stats.value("hub.asks_to_take") > 0;
-                assert!(!stuck, "a task waits at node {number} for a request that is there");
+            idle += 1;
+            if idle.is_multiple_of(LOOK) {
+                nobody_is_stuck(nodes, all);
             }
         });
+        nobody_is_stuck(nodes, all);
     }
 
     /// A task of one node.
@@ -262,6 +265,18 @@ impl<A: Addr + Source + Unpin + Send + Sync + 'static> Program<A> {
                 step(&all, number, &node, &mut events, &mut rng).await;
             }
         })
+    }
+
+    /// Now and then a node is left to its tasks: it goes when the last of them has ended.
+    fn leave(&mut self) {
+        let number = self.rng.below(self.nodes.len() as u64) as usize;
+        // What workers told each other would be missing in the figures.
+        let alone = self.nodes[number].as_ref().is_some_and(|node| node.workers().len() == 1);
+        if alone && self.rng.chance(1, 4) {
+            self.nodes[number] = None;
+            self.all.clean[number].set(false);
+            self.left += 1;
+        }
     }
 
     fn is_clean(&self, node: usize) -> bool {
@@ -394,12 +409,14 @@ impl<A: Addr + Source + Unpin + Send + Sync + 'static> Program<A> {
             in_vain: self.all.progress.values().map(|p| p.in_vain.load(Relaxed)).sum(),
             polls: self.executor.polls_of(|_| true),
             closed: self.all.closed.get(),
+            left: self.left,
         }
     }
 
     /// Closes what is open, or drops it, and looks whether anything is left.
     fn end(mut self, tasks: Vec<TaskId>) {
-        if self.rng.chance(1, 2) {
+        // Nobody closes a node that was left, and its tasks may wait for ever.
+        if self.left == 0 && self.rng.chance(1, 2) {
             self.close();
         } else {
             for task in tasks {
@@ -442,6 +459,19 @@ impl<A: Addr + Source + Unpin + Send + Sync + 'static> Program<A> {
         }
         self.settle(2 * LONG);
         assert_eq!(self.executor.tasks(), [0; 0], "whoever waits is told of the end");
+    }
+}
+
+fn nobody_is_stuck<A: Addr + Send + Sync + 'static>(nodes: &[Option<Node<A>>], all: &All<A>) {
+    for (number, node) in nodes.iter().enumerate() {
+        let receives = all.log.is_waiting(number, What::Message);
+        let serves = all.log.is_waiting(number, What::Request);
+        let Some(node) = node.as_ref().filter(|_| receives || serves) else { continue };
+        let stats = node.stats();
+        let stuck = receives && stats.value("hub.receive_messages") > 0;
+        assert!(!stuck, "a task waits at node {number} for a message that is there");
+        let stuck = serves && stats.value("hub.asks_to_take") > 0;
+        assert!(!stuck, "a task waits at node {number} for a request that is there");
     }
 }
 

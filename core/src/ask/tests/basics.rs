@@ -115,3 +115,54 @@ fn one_place_that_is_left_beside_peers_that_wait_serves_all_others_and_none_twic
         assert_eq!(world.stat(0, "ask.run"), u64::from(guest));
     }
 }
+
+#[test]
+fn that_the_last_request_is_given_up_is_said_until_it_is_heard() {
+    let mut world = World::new(1, CALM);
+    world.ask(0, 1, 7, body(5, 0), 3600 * SECOND);
+    world.asked(1);
+    world.run(SECOND);
+    world.cut = true;
+    world.command(0, Command::Cancel { id: AskId::new(7), dst: MemoryAddr(1) });
+    world.run(3 * SECOND);
+    assert_eq!((world.answered(0).1, world.stat(1, "ask.owed")), (Err(AskError::Cancelled), 1));
+    world.cut = false;
+    world.until(1, |event| matches!(event, Event::Withdrawn { .. }).then_some(()));
+    assert_eq!(world.stat(1, "ask.owed"), 0);
+    let said = world.seen.len();
+    world.run(600 * SECOND);
+    assert!(world.seen.len() <= said + 1, "an acknowledgement, and then silence");
+}
+
+#[test]
+fn to_a_peer_that_is_gone_it_is_not_said_for_ever_that_a_request_is_given_up() {
+    let mut world = World::new(1, CALM);
+    world.ask(0, 1, 7, body(5, 0), 3600 * SECOND);
+    world.asked(1);
+    world.run(SECOND);
+    world.cut = true;
+    world.command(0, Command::Cancel { id: AskId::new(7), dst: MemoryAddr(1) });
+    world.run(90 * SECOND);
+    let said = world.seen.len();
+    world.run(3600 * SECOND);
+    assert_eq!(world.seen.len(), said);
+}
+
+#[test]
+fn of_requests_whose_time_is_up_nothing_is_remembered() {
+    let mut world = World::new(1, CALM);
+    // Every second one gets through.
+    for seq in 0..80 {
+        world.cut = seq % 2 == 1;
+        world.ask(0, 1, seq, body(5, 0), SECOND);
+        world.run(Duration::from_millis(2));
+    }
+    world.cut = true;
+    world.run(2 * SECOND);
+    assert!(world.stat(1, "ask.remembered_bytes") > 0);
+    world.cut = false;
+    let said = world.bytes;
+    world.run(60 * SECOND);
+    assert_eq!(world.stat(1, "ask.remembered_bytes"), 0);
+    assert!(world.bytes < said + 200, "one frame says it of all");
+}

@@ -34,7 +34,7 @@ impl Channel {
         now: Instant,
         message: &[u8],
     ) -> Result<(), Reason> {
-        let hello = Hello::parse(message)?;
+        let hello = Hello::parse(message)?.under(cx.key.suite());
         let key = hello.claimed();
         if key == cx.key.public() {
             self.saw(Failure::Oneself);

@@ -1,10 +1,10 @@
 //! The initiator's half of the handshake: hello sent, answer read, answer believed.
 
 use super::{
-    HEADER_LEN, HandshakeError, INIT_DONE, INIT_HELLO, RESP_HELLO, Sealer, Session, SessionId,
-    Side, digest,
+    HEADER_LEN, HandshakeError, INIT_DONE, INIT_HELLO, OVERHEAD, RESP_HELLO, Sealer, Session,
+    SessionId, Side, digest,
 };
-use crate::crypto::{AeadKey, TAG_LEN};
+use crate::crypto::{Suite, TAG_LEN};
 use crate::identity::{PublicKey, SecretKey};
 use crate::p2pke::noise::{Initiator, Split};
 use crate::p2pke::presign::Purpose;
@@ -22,6 +22,7 @@ pub struct Initiation {
     id: SessionId,
     timestamp: Tai64n,
     started: Instant,
+    suite: Suite,
     noise: Initiator,
 }
 
@@ -42,8 +43,10 @@ impl Initiation {
         payload.extend_from_slice(&len.to_be_bytes());
         let mut hello = Vec::with_capacity(HEADER_LEN + 32 + HELLO_PAYLOAD);
         hello.extend_from_slice(&INIT_HELLO.to_be_bytes());
-        let noise = Initiator::start(&[], ephemeral, &payload, &mut hello);
-        (Self { id: SessionId(digest(&hello)), timestamp, started: now, noise }, hello.into())
+        let suite = key.suite();
+        let noise = Initiator::start_under(suite, &[], ephemeral, &payload, &mut hello);
+        let id = SessionId(digest(&hello));
+        (Self { id, timestamp, started: now, suite, noise }, hello.into())
     }
 
     /// The id of the session that the hello begins.
@@ -108,7 +111,7 @@ impl Answer<'_> {
     /// Whether the answer's signature proves that key for this handshake.
     pub fn verify(&self) -> Result<(), HandshakeError> {
         Purpose::ChannelBinding
-            .verify(&self.key, self.to.noise.hash(), &self.sig)
+            .verify(self.to.suite, &self.key, self.to.noise.hash(), &self.sig)
             .map_err(|_| HandshakeError::Signature)
     }
 
@@ -117,7 +120,7 @@ impl Answer<'_> {
     #[must_use]
     pub fn complete(self, key: &SecretKey, now: Instant) -> Session {
         let Self { to, key: peer, split, .. } = self;
-        let send = Sealer::new(&split.initiator);
+        let send = Sealer::new(to.suite, &split.initiator);
         let sig = Purpose::ChannelBinding.sign(key, &split.hash);
         let mut done = Vec::with_capacity(HEADER_LEN + 66 + TAG_LEN);
         done.extend_from_slice(&INIT_DONE.to_be_bytes());
@@ -132,9 +135,9 @@ impl Answer<'_> {
             ready: false,
             next: super::FIRST_DATA,
             send,
-            receive: AeadKey::new(&split.responder),
+            receive: to.suite.aead(&split.responder),
             window: Replay::new(),
-            side: Side::Initiator { init_done: done.into() },
+            side: Side::Initiator { init_done: done.into(), _zeroes: [0; 32 + OVERHEAD] },
         }
     }
 }

@@ -4,7 +4,7 @@ use super::{
     HEADER_LEN, HandshakeError, INIT_DONE, INIT_HELLO, OVERHEAD, RESP_DONE, RESP_HELLO, Sealer,
     Session, SessionId, Side, digest,
 };
-use crate::crypto::{AeadKey, TAG_LEN};
+use crate::crypto::{Suite, TAG_LEN};
 use crate::identity::{PublicKey, SecretKey};
 use crate::p2pke::noise::{Responder, Split};
 use crate::p2pke::presign::Purpose;
@@ -20,6 +20,7 @@ use core::hash::{Hash as _, Hasher};
 /// Somebody's hello, parsed where it lies. Nothing was allocated and nothing of it is proven.
 #[derive(Clone, Copy)]
 pub struct Hello<'a> {
+    suite: Suite,
     message: &'a [u8],
     key: PublicKey,
     timestamp: Tai64n,
@@ -39,7 +40,12 @@ impl<'a> Hello<'a> {
         let hello = proto::InitHello::decode(pb)?;
         let key = PublicKey::from_spki(hello.key).map_err(|_| HandshakeError::Malformed)?;
         let timestamp = Tai64n::from_bytes(hello.timestamp).ok_or(HandshakeError::Malformed)?;
-        Ok(Self { message, key, timestamp, sig: hello.sig })
+        Ok(Self { suite: Suite::Own, message, key, timestamp, sig: hello.sig })
+    }
+
+    /// The same, to be read as this suite has it.
+    pub(crate) const fn under(self, suite: Suite) -> Self {
+        Self { suite, ..self }
     }
 
     /// The id of the session that the hello begins. Hashes the message.
@@ -64,7 +70,7 @@ impl<'a> Hello<'a> {
     /// that it is new.
     pub fn verify(&self) -> Result<(), HandshakeError> {
         Purpose::Timestamp
-            .verify(&self.key, &self.timestamp.to_bytes(), self.sig)
+            .verify(self.suite, &self.key, &self.timestamp.to_bytes(), self.sig)
             .map_err(|_| HandshakeError::Signature)
     }
 
@@ -78,7 +84,8 @@ impl<'a> Hello<'a> {
         now: Instant,
     ) -> Result<Candidate, HandshakeError> {
         let body = self.message.get(HEADER_LEN..).ok_or(HandshakeError::Malformed)?;
-        let (noise, _) = Responder::read(&[], body).map_err(|_| HandshakeError::Noise)?;
+        let (noise, _) =
+            Responder::read_under(self.suite, &[], body).map_err(|_| HandshakeError::Noise)?;
         let spki = key.public().to_spki();
         let sig = Purpose::ChannelBinding.sign(key, noise.hash());
         let mut payload = Vec::with_capacity(ANSWER_PAYLOAD);
@@ -165,8 +172,8 @@ impl Candidate {
         }
         scratch.clear();
         scratch.resize(sealed.len().saturating_sub(TAG_LEN), 0);
-        AeadKey::new(&self.split.initiator)
-            .open_to(u64::from(INIT_DONE), header, sealed, scratch)
+        let key = self.split.suite().aead(&self.split.initiator);
+        key.open_to(u64::from(INIT_DONE), header, sealed, scratch)
             .map_err(|_| HandshakeError::Noise)?;
         Ok(*proto::InitDone::decode(scratch)?.sig)
     }
@@ -174,7 +181,7 @@ impl Candidate {
     /// Whether the signature of an `InitDone` proves the key that the hello claimed.
     pub fn verify(&self, sig: &[u8; proto::SIG_LEN]) -> Result<(), HandshakeError> {
         Purpose::ChannelBinding
-            .verify(&self.peer, &self.split.hash, sig)
+            .verify(self.split.suite(), &self.peer, &self.split.hash, sig)
             .map_err(|_| HandshakeError::Signature)
     }
 
@@ -183,7 +190,7 @@ impl Candidate {
     /// behind where it was.
     #[must_use]
     pub fn complete(&self, init_done: &[u8], now: Instant) -> Session {
-        let send = Sealer::new(&self.split.responder);
+        let send = Sealer::new(self.split.suite(), &self.split.responder);
         let mut done = Vec::with_capacity(OVERHEAD);
         done.extend_from_slice(&RESP_DONE.to_be_bytes());
         send.finish(RESP_DONE, &mut done);
@@ -198,7 +205,7 @@ impl Candidate {
             ready: false,
             next: super::FIRST_DATA,
             send,
-            receive: AeadKey::new(&self.split.initiator),
+            receive: self.split.suite().aead(&self.split.initiator),
             window: Replay::new(),
             side: Side::Responder {
                 resp_hello: self.resp_hello.clone(),

@@ -130,3 +130,21 @@ fn figures_are_printed_every_now_and_then_and_at_the_end() {
     }
     user.run(&["listen", "--stats=0"]).failed(2, &["stats"]);
 }
+
+#[test]
+fn a_log_says_who_came_and_why_something_failed_and_not_what_was_said() {
+    let (alice, bob) = (User::new(), User::new());
+    let listener = bob.listen(&[]);
+    let told = alice.run(&["tell", &listener.addr, "a secret", "--log", "info"]).ok();
+    for part in ["a node is bound", "a peer is up", "layer=\"p2pke\"", &listener.addr] {
+        assert!(told.err.contains(part), "`{part}` is not in {}", told.err);
+    }
+    assert!(!told.err.contains("a secret") && !told.err.contains("DEBUG"), "{}", told.err);
+
+    let (id, port) = (crate::common::OTHER_ID, listener.addr.rsplit(':').next().unwrap());
+    let wrong = format!("{id}@127.0.0.1:{port}");
+    let failed = alice.run(&["tell", &wrong, "x", "--timeout", "1", "--log", "debug"]);
+    assert_eq!(failed.code, Some(1), "{failed:?}");
+    assert!(failed.err.contains("DEBUG") && failed.err.contains("reason="), "{}", failed.err);
+    alice.run(&["tell", &listener.addr, "x", "--log", "loud"]).failed(2, &["info", "debug"]);
+}

@@ -90,6 +90,34 @@ fn a_request_that_is_dropped_is_refused() {
 }
 
 #[test]
+fn an_ask_that_is_polled_once_more_asks_nothing_more() {
+    let limits = Limits::default();
+    let shared = Arc::new(Shared::new(desk(&limits), Still, &limits));
+    let handle = Handle::new(Arc::clone(&shared));
+    let (_, waker) = task();
+    let mut cx = Context::from_waker(&waker);
+    let mut ask = pin!(handle.ask(&PEER, &b"once"[..]));
+    assert!(ask.as_mut().poll(&mut cx).is_pending());
+    shared.with(|hub, _| hub.end(false));
+    assert_eq!(ask.as_mut().poll(&mut cx), Poll::Ready(Err(AskError::Closed)));
+    assert_eq!(ask.as_mut().poll(&mut cx), Poll::Ready(Err(AskError::Cancelled)));
+
+    let late = handle.ask(&PEER, &b"x"[..]).within(Duration::ZERO);
+    let mut late = pin!(late);
+    let timed_out = Poll::Ready(Err(AskError::TimedOut { arrived: false }));
+    assert_eq!(late.as_mut().poll(&mut cx), timed_out);
+    assert_eq!(late.as_mut().poll(&mut cx), Poll::Ready(Err(AskError::Cancelled)));
+    let asked = shared
+        .lock()
+        .stack()
+        .said
+        .iter()
+        .filter(|said| matches!(said, Command::Ask { .. }))
+        .count();
+    assert_eq!(asked, 1);
+}
+
+#[test]
 fn handles_may_cross_threads() {
     fn assert_send<T: Send>(_: T) {}
     let limits = Limits::default();
