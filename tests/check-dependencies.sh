@@ -36,4 +36,13 @@ at_most 130 'all crates with all features' --workspace --exclude tellask-tests -
 without tellask 'tokio|async-io|smol|mio|socket2|quinn-udp|getrandom'
 without tellask-smol 'tokio|tokio-util|mio'
 without tellask-tokio 'async-io|async-std|smol|polling'
+
+# Another cipher suite is for simulations: nothing that runs nodes on sockets may switch it on.
+for name in tellask-tokio tellask-smol tellask-system tellask-cli; do
+    if cargo tree --package "$name" --all-features --edges features,no-dev --prefix none |
+        grep -q 'tellask feature "foreign-suite"'; then
+        echo "$name switches on foreign-suite"
+        failed=1
+    fi
+done
 exit "$failed"

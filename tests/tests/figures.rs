@@ -9,7 +9,7 @@ use tellask::multi::Scheme;
 use tellask::stats::Snapshot;
 use tellask::stats::figures::TABLES;
 use tellask::text::Description;
-use tellask::{DatagramPort, Instant, Layer, Limits, Map, MemoryAddr, Multi, Par};
+use tellask::{DatagramPort, Instant, Layer, Limits, Map, MemoryAddr, Multi, Par, StreamPort};
 
 const COMMON: &str = "every layer";
 
@@ -52,7 +52,9 @@ fn of_others() -> Snapshot {
     par.insert(1, DatagramPort::<MemoryAddr>::new(&limits));
     let same = |addr: &MemoryAddr| Some(*addr);
     let map: Map<MemoryAddr, MemoryAddr, _, _> = Map::new(same, same, &limits);
+    let streams = StreamPort::<MemoryAddr>::new(&limits);
     let mut snapshot = Snapshot::default();
+    streams.stats(&mut snapshot);
     multi.stats(&mut snapshot);
     par.stats(&mut snapshot);
     map.stats(&mut snapshot);

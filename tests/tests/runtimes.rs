@@ -7,6 +7,8 @@ use core::time::Duration;
 use tellask::identity::SecretKey;
 use tellask::swarm::Refusal;
 use tellask::{PeerAddr, UdpAddr};
+use tellask_sim::net::{Chance, Faults};
+use tellask_sim::runtime::Sim;
 
 type Error = Box<dyn core::error::Error + Send + Sync>;
 
@@ -26,10 +28,10 @@ fn expected() -> (Vec<u8>, Vec<u8>, u32) {
 
 /// A program on the runtime that it uses: two nodes tell, ask and close.
 macro_rules! program {
-    ($name:ident uses $runtime:ident) => {
+    ($name:ident uses $($runtime:ident)::+) => {
         mod $name {
             use super::*;
-            use $runtime::{Node, Request, udp};
+            use $($runtime)::+::{Node, Request, udp};
 
             pub(crate) type Peer = Node<PeerAddr<UdpAddr>>;
 
@@ -85,6 +87,7 @@ macro_rules! program {
 
 program!(on_tokio uses tellask_tokio);
 program!(on_smol uses tellask_smol);
+program!(simulated uses tellask_sim::runtime);
 
 fn tokio(threads: usize) -> tokio::runtime::Runtime {
     let mut builder = match threads {
@@ -107,6 +110,21 @@ fn the_same_program_runs_on_smol() {
     let executor = async_executor::Executor::new();
     let task = executor.spawn(on_smol::main());
     assert_eq!(async_io::block_on(executor.run(task)).expect("runs"), expected());
+}
+
+#[test]
+fn it_runs_in_the_simulation_on_a_network_with_faults_and_goes_the_same_way_each_time() {
+    let run = |seed| {
+        let sim = Sim::new(seed);
+        let mut faults = Faults::NONE;
+        // No loss, nor what overtakes a handshake: the program waits for a tell, which nobody sends again.
+        faults.duplicate = Chance::percent(30);
+        sim.net().set_faults(faults);
+        assert_eq!(sim.run(simulated::main()).expect("runs"), expected());
+        sim.trace()
+    };
+    assert_eq!(run(1), run(1));
+    assert_ne!(run(1), run(2));
 }
 
 #[test]

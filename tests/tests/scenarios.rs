@@ -11,7 +11,7 @@ use tellask_sim::scenario::{
 const SEED: u64 = 20_260_101;
 
 fn play(scenario: fn(&Settings, u64) -> Report, nodes: u32, seconds: u64, seed: u64) -> Report {
-    let settings = Settings { nodes: Some(nodes), seconds: Some(seconds), threads: None };
+    let settings = Settings { nodes: Some(nodes), seconds: Some(seconds), ..Settings::default() };
     let report = scenario(&settings, seed);
     assert!(report.is_ok(), "{report}");
     report
@@ -94,7 +94,7 @@ const HASHES: [(&str, &str); 6] = [
 
 #[test]
 fn every_scenario_has_its_hash_whatever_it_was_built_with() {
-    let settings = Settings { nodes: Some(4), seconds: Some(3), threads: None };
+    let settings = Settings { nodes: Some(4), seconds: Some(3), ..Settings::default() };
     let hash = |scenario: &Scenario| (scenario.run)(&settings, 3).trace.to_string();
     let found: Vec<_> = SCENARIOS.iter().map(|scenario| (scenario.name, hash(scenario))).collect();
     let found: Vec<_> = found.iter().map(|(name, hash)| (*name, hash.as_str())).collect();
@@ -106,7 +106,8 @@ fn every_scenario_goes_the_same_way_on_one_thread_and_on_several() {
     for scenario in SCENARIOS {
         let nodes = if scenario.name == "flood" { 200 } else { 5 };
         let on = |threads| {
-            let settings = Settings { nodes: Some(nodes), seconds: Some(4), threads };
+            let settings =
+                Settings { nodes: Some(nodes), seconds: Some(4), threads, ..Settings::default() };
             (scenario.run)(&settings, SEED)
         };
         let one = on(None);

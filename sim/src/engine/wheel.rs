@@ -29,7 +29,7 @@ const BITS: u32 = 8;
 const BUCKETS: usize = 1 << BITS;
 const LEVELS: usize = (u64::BITS - GRAIN).div_ceil(BITS) as usize;
 /// A bucket of so many, of a level up to this, is sorted and not spread. The lowest level always is.
-const SMALL: usize = 512;
+const SMALL: usize = 1_024;
 const OPENED: usize = 2;
 /// Emptied buckets of this capacity, and so many of them, are kept for the next.
 const KEPT: usize = 4 * SMALL;
@@ -172,6 +172,11 @@ impl<T> Wheel<T> {
             (open, _) => open,
         };
         next.map(|entry| (entry.key, &entry.event))
+    }
+
+    /// Some of the next events, in their order, as far as they are sorted already. Others may come between them.
+    pub fn sorted(&self) -> impl Iterator<Item = &T> {
+        self.open.iter().rev().map(|entry| &entry.event)
     }
 
     /// Takes the next event out.

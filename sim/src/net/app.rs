@@ -1,7 +1,7 @@
 //! What stands on a node: an application with virtual timers.
 
+use super::ledger::{Kept, Ledger, What};
 use super::tap::Seen;
-use super::trace::Trace;
 use crate::engine::Key;
 use core::fmt;
 use tellask::swarm::{AskError, AskId, TellError};
@@ -20,7 +20,7 @@ pub trait App<L: Layer> {
     /// The stack has something to say.
     fn on_event(&mut self, cx: &mut Cx<'_, L, Self::Note>, event: L::Event);
 
-    /// When [`on_timeout`](App::on_timeout) is to be called next.
+    /// When [`on_timeout`](App::on_timeout) is to be called next, by the clock of the node.
     fn poll_timeout(&self) -> Option<Instant> {
         None
     }
@@ -40,20 +40,28 @@ impl<L: Layer> App<L> for () {
 
 /// What an application is lent with each call.
 pub struct Cx<'a, L, N = ()> {
-    pub(super) now: Instant,
-    pub(super) addr: MemoryAddr,
-    pub(super) node: &'a mut Node<L>,
-    pub(super) trace: &'a mut Trace,
+    pub(crate) now: Instant,
+    pub(crate) global: Instant,
+    pub(crate) addr: MemoryAddr,
+    pub(crate) node: &'a mut Node<L>,
+    pub(crate) ledger: &'a mut Ledger,
+    pub(crate) kept: &'a Kept,
     /// The event that this belongs to, and where to put what is said; `None` where nobody listens.
-    pub(super) key: Key,
-    pub(super) seen: Option<&'a mut Vec<(Key, Seen<N>)>>,
+    pub(crate) key: Key,
+    pub(crate) seen: Option<&'a mut Vec<(Key, Seen<N>)>>,
 }
 
 impl<L: Layer, N> Cx<'_, L, N> {
-    /// What time it is.
+    /// What time it is, by the clock of the node.
     #[must_use]
     pub const fn now(&self) -> Instant {
         self.now
+    }
+
+    /// What time it is in the network, whatever the clock of the node shows: to measure with.
+    #[must_use]
+    pub const fn global_now(&self) -> Instant {
+        self.global
     }
 
     /// Where the node is.
@@ -75,13 +83,14 @@ impl<L: Layer, N> Cx<'_, L, N> {
 
     /// Makes `bytes` part of the trace.
     pub fn note(&mut self, bytes: &[u8]) {
-        self.trace.add(&[self.now.as_nanos(), u64::from(self.addr.0)], bytes);
+        let words = [self.global.as_nanos(), u64::from(self.addr.0)];
+        self.ledger.add((self.global, self.kept), What::Note(bytes.len()), &words, bytes);
     }
 
     /// Says something to whoever listens in.
     pub fn say(&mut self, said: N) {
         if let Some(seen) = &mut self.seen {
-            seen.push((self.key, Seen::Said { now: self.now, addr: self.addr, said }));
+            seen.push((self.key, Seen::Said { now: self.global, addr: self.addr, said }));
         }
     }
 }

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 /// Mixes all bits of a number into all bits of another: the finaliser of SplitMix64.
 #[must_use]
-pub(super) const fn mix(mut bits: u64) -> u64 {
+pub(crate) const fn mix(mut bits: u64) -> u64 {
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     bits ^ (bits >> 31)
@@ -18,22 +18,22 @@ const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The draws about one datagram.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Draw(u64);
+pub(crate) struct Draw(u64);
 
 impl Draw {
     /// The draws about the datagram `number` from `src` to `dst`.
-    pub(super) const fn new(seed: u64, src: u32, dst: u32, number: u64) -> Self {
+    pub(crate) const fn new(seed: u64, src: u32, dst: u32, number: u64) -> Self {
         let way = (src as u64) << 32 | dst as u64;
         Self(mix(seed)).with(way).with(number)
     }
 
     /// The draws about one part of it.
-    pub(super) const fn with(self, part: u64) -> Self {
+    pub(crate) const fn with(self, part: u64) -> Self {
         Self(mix(self.0.wrapping_add(STEP) ^ mix(part.wrapping_add(STEP))))
     }
 
     /// 64 bits for what is named `domain`.
-    pub(super) fn bits(self, domain: &str) -> u64 {
+    pub(crate) fn bits(self, domain: &str) -> u64 {
         let name = domain
             .bytes()
             .fold(0, |hash: u64, byte| mix(hash.wrapping_add(STEP) ^ u64::from(byte)));
@@ -41,12 +41,12 @@ impl Draw {
     }
 
     /// A number in `0..bound`; zero where `bound` is.
-    pub(super) fn below(self, domain: &str, bound: u64) -> u64 {
+    pub(crate) fn below(self, domain: &str, bound: u64) -> u64 {
         ((u128::from(self.bits(domain)) * u128::from(bound)) >> 64) as u64
     }
 
     /// A duration up to `max`, with it.
-    pub(super) fn up_to(self, domain: &str, max: Duration) -> Duration {
+    pub(crate) fn up_to(self, domain: &str, max: Duration) -> Duration {
         let nanos = u64::try_from(max.as_nanos()).unwrap_or(u64::MAX);
         Duration::from_nanos(self.below(domain, nanos.saturating_add(1)))
     }

@@ -1,6 +1,7 @@
 //! What a network does to datagrams.
 
 use super::draw::Draw;
+use super::sampling::Spread;
 use core::fmt;
 use core::time::Duration;
 
@@ -26,12 +27,18 @@ impl Chance {
         if millionths > Self::ALWAYS.0 { Self::ALWAYS } else { Self(millionths) }
     }
 
+    /// How many times in a million it happens.
+    #[must_use]
+    pub const fn in_millionths(self) -> u32 {
+        self.0
+    }
+
     /// Whether it happens this time.
     pub(crate) fn strikes(self, rng: &mut tellask::seed::Rng) -> bool {
         rng.chance(self.0.into(), Self::ALWAYS.0.into())
     }
 
-    pub(super) fn happens(self, draw: Draw, domain: &str) -> bool {
+    pub(crate) fn happens(self, draw: Draw, domain: &str) -> bool {
         self.0 > 0 && draw.below(domain, 1_000_000) < u64::from(self.0)
     }
 }
@@ -51,8 +58,12 @@ pub struct Faults {
     /// How much longer it takes at the most, evenly spread. Jitter reorders, where datagrams
     /// follow one another faster.
     pub jitter: Duration,
-    /// Lost.
+    /// How much longer beside that, by another distribution.
+    pub spread: Spread,
+    /// Lost, each by itself.
     pub loss: Chance,
+    /// Lost in bad times, many of those that follow each other.
+    pub burst: Burst,
     /// Delivered twice, the copy with a delay of its own.
     pub duplicate: Chance,
     /// Held up for `reorder_by`, so that later ones overtake it.
@@ -63,54 +74,51 @@ pub struct Faults {
     pub flip: Chance,
     /// Cut short, at any length from none.
     pub truncate: Chance,
+    /// One to 64 bytes more at the end. It may be larger than the MTU then.
+    pub append: Chance,
+}
+
+/// Times in which a way is bad (Gilbert, 1960, and Elliott, 1963). They begin and end with datagrams, not with time,
+/// and each way has its own. In good times [`Faults::loss`] is all that is lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Burst {
+    /// That a bad time begins with a datagram.
+    pub begins: Chance,
+    /// That it ends with a datagram.
+    pub ends: Chance,
+    /// That a copy of a datagram is lost in it.
+    pub loss: Chance,
+}
+
+impl Burst {
+    /// There are no bad times.
+    pub const NONE: Self = Self { begins: Chance::NEVER, ends: Chance::NEVER, loss: Chance::NEVER };
+
+    /// Whether the time of this datagram is bad, after one that was as `bad` says.
+    pub(super) fn step(self, bad: bool, draw: Draw) -> bool {
+        if bad { !self.ends.happens(draw, "burst") } else { self.begins.happens(draw, "burst") }
+    }
 }
 
 impl Faults {
     /// Ten milliseconds, and nothing else happens.
-    pub const NONE: Self = Self {
-        delay: Duration::from_millis(10),
+    pub const NONE: Self = Self { delay: Duration::from_millis(10), ..Self::NOTHING };
+
+    /// No time passes, and nothing happens: for what is [of a node](super::Network::set_faults_out_of) and comes to
+    /// what is of the way.
+    pub const NOTHING: Self = Self {
+        delay: Duration::ZERO,
         jitter: Duration::ZERO,
+        spread: Spread::None,
         loss: Chance::NEVER,
+        burst: Burst::NONE,
         duplicate: Chance::NEVER,
         reorder: Chance::NEVER,
         reorder_by: Duration::ZERO,
         flip: Chance::NEVER,
         truncate: Chance::NEVER,
+        append: Chance::NEVER,
     };
-
-    /// How long this datagram takes.
-    pub(super) fn time(&self, draw: Draw) -> Duration {
-        let held =
-            if self.reorder.happens(draw, "reorder") { self.reorder_by } else { Duration::ZERO };
-        let time =
-            self.delay.saturating_add(draw.up_to("jitter", self.jitter)).saturating_add(held);
-        time.max(Duration::from_nanos(1))
-    }
-
-    /// Spoils the bytes, or does not; returns whether it did.
-    pub(super) fn spoil(&self, draw: Draw, bytes: &mut tellask::BytesMut) -> bool {
-        let before = bytes.len();
-        if before == 0 {
-            return false;
-        }
-        let cut = self.truncate.happens(draw, "truncate");
-        if cut {
-            bytes.truncate(draw.below("length", before as u64) as usize);
-        }
-        let flipped = self.flip.happens(draw, "flip") && !bytes.is_empty();
-        if flipped {
-            // Neighbours, so that no two undo each other.
-            let bits = bytes.len() as u64 * 8;
-            let first = draw.below("bit", bits);
-            for nth in 0..1 + draw.below("bits", 8).min(bits - 1) {
-                let bit = (first + nth) % bits;
-                if let Some(byte) = bytes.get_mut((bit / 8) as usize) {
-                    *byte ^= 1 << (bit % 8);
-                }
-            }
-        }
-        cut || flipped
-    }
 }
 
 impl Default for Faults {

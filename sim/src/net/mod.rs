@@ -8,36 +8,85 @@
 //!   sender had sent), and every datagram takes at least a nanosecond.
 //! - Every draw is a hash of the seed, the domain, who sends to whom, and how many went that way before. There
 //!   is no generator whose state a node more could shift.
+//! - Whatever chance decides about one datagram is one value, its [`Verdict`].
 //! - All that happens to a node goes into its [`Trace`], and these make that of the run: two runs
 //!   with the same hash went the same way.
 //! - The nodes may be spread over [shards](Network::set_shards) that run in parallel, in windows of time no longer
 //!   than the fastest datagram takes. That changes nothing but how long it takes, and a [`Tap`] is
 //!   told everything in the same order.
 //!
+//! What a datagram meets, in this order:
+//!
+//! | where | what | lost as |
+//! |---|---|---|
+//! | out of its node | an [`Mtu`], the network's or of the way | too large, black hole |
+//! | | a [`Nat`] that the node is behind | private, hairpin, ports |
+//! | | a [`Pipe`] with drop-tail or [`Codel`] | overflow, codel |
+//! | on the way | a cut, or a [`Partition`] | cut, partition |
+//! | | [`Faults`] of the way, out of its node and into the other: [`Spread`], [`Burst`] | random, burst |
+//! | | the distance between two [`Place`]s | |
+//! | into a node | a [`Nat`] that this one is behind | unmapped, filtered |
+//! | | a node that is slow ([`Pace`]) or [paused](Network::pause) | backlog |
+//! | | a node that crashed, or was never there | nobody |
+//!
+//! Nodes [crash](Network::crash), [roam](Network::roam) to other addresses, and have
+//! [clocks](Network::set_drift) of their own. Two runs are compared second by second with a [`Record`].
+//!
 //! Bounds: none but memory. What is on the way is held, and nothing else is but a few words a node,
 //! a counter for each way that was used, and for the tap what happened in one window.
 
 mod app;
+mod clock;
+mod codel;
+mod condition;
+mod course;
 mod directory;
 mod draw;
+mod drops;
 mod faults;
+mod ledger;
 mod links;
+mod loss;
+mod nat;
+mod nodes;
 mod parallel;
+mod partition;
 mod pipe;
+mod place;
+mod record;
+mod sampling;
+mod send;
 mod shard;
 mod tap;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod verdict;
+mod ways;
 
 pub use app::{App, Cx};
-pub use faults::{Chance, Faults};
+pub use codel::Codel;
+pub use condition::Pace;
+pub use faults::{Burst, Chance, Faults};
+pub use ledger::{Happened, What};
+pub use links::Mtu;
+pub use loss::{Loss, Losses};
+pub use nat::{Nat, NatKind, host_of, host_port, port_of};
+pub use partition::{Group, Partition, PartitionId};
 pub use pipe::{Pipe, PipeId, Piped};
-pub use tap::{DatagramId, Fate, Loss, Sighting, Tap};
+pub use place::Place;
+pub use record::{Divergence, Hashed, Keep, Keeping, Parting, Record, RecordError, compare, part};
+pub use sampling::{SamplesId, Spread};
+pub use tap::{DatagramId, Fate, Sighting, Tap};
 pub use trace::Trace;
+pub use verdict::{Append, Flip, Passage, Passing, Spoil, Verdict, Verdicts};
 
+pub(crate) use draw::{Draw, mix};
+pub(crate) use tap::Seen;
+
+pub(crate) use self::ledger::Ledger;
 use self::links::Links;
-use self::pipe::Piping;
+use self::record::Recorder;
 use self::shard::{Shard, Slot, shard_of};
 use core::fmt;
 use core::time::Duration;
@@ -53,7 +102,8 @@ pub struct Network<L: Layer, A: App<L> = (), T = ()> {
     shards: Vec<Shard<L, A>>,
     injected: u64,
     /// Of what was injected.
-    trace: Trace,
+    ledger: Ledger,
+    recorder: Option<Box<Recorder>>,
     tap: T,
 }
 
@@ -73,10 +123,12 @@ pub struct Totals {
     pub duplicated: u64,
     /// Copies that were lost.
     pub lost: u64,
+    /// The same by the reason.
+    pub lost_by: Losses,
 }
 
 impl Totals {
-    const fn count(&mut self, fate: Fate, bytes: usize) {
+    fn count(&mut self, fate: Fate, bytes: usize) {
         match fate {
             Fate::Sent { copies } => {
                 self.sent += 1;
@@ -87,11 +139,14 @@ impl Totals {
                 self.delivered += 1;
                 self.spoilt += spoilt as u64;
             }
-            Fate::Lost(_) => self.lost += 1,
+            Fate::Lost(loss) => {
+                self.lost += 1;
+                self.lost_by.count(loss);
+            }
         }
     }
 
-    const fn add(self, other: Self) -> Self {
+    fn add(self, other: Self) -> Self {
         Self {
             sent: self.sent + other.sent,
             sent_bytes: self.sent_bytes + other.sent_bytes,
@@ -99,6 +154,7 @@ impl Totals {
             spoilt: self.spoilt + other.spoilt,
             duplicated: self.duplicated + other.duplicated,
             lost: self.lost + other.lost,
+            lost_by: self.lost_by.add(other.lost_by),
         }
     }
 }
@@ -110,6 +166,8 @@ struct Flight {
     copy: u8,
     src: MemoryAddr,
     dst: MemoryAddr,
+    /// The node that it reaches; another address than the destination where that is of a NAT.
+    to: MemoryAddr,
     bytes: BytesMut,
     spoilt: bool,
 }
@@ -137,7 +195,8 @@ where
     pub fn tapped(seed: u64, tap: T) -> Self {
         let now = Instant::ZERO + Duration::from_secs(1);
         let shards = vec![Shard::new(0, 1, now, T::LISTENS)];
-        Self { links: Links::new(seed), now, shards, injected: 0, trace: Trace::default(), tap }
+        let (injected, ledger, recorder) = Default::default();
+        Self { links: Links::new(seed), now, shards, injected, ledger, recorder, tap }
     }
 
     /// Spreads the nodes over so many shards, at least one and at the most a thousand: that many
@@ -160,12 +219,9 @@ where
     /// The hash of all that happened so far.
     #[must_use]
     pub fn trace(&self) -> Trace {
-        let mut trace = self.trace;
-        for shard in &self.shards {
-            trace.merge(shard.elsewhere);
-            for slot in shard.slots() {
-                trace.join(slot.addr.0.into(), slot.trace);
-            }
+        let mut trace = self.elsewhere();
+        for slot in self.shards.iter().flat_map(Shard::slots) {
+            trace.join(slot.addr.0.into(), slot.ledger.trace);
         }
         trace
     }
@@ -173,7 +229,7 @@ where
     /// The hash of what the node at `addr` was sent, did and sent.
     #[must_use]
     pub fn trace_of(&self, addr: MemoryAddr) -> Option<Trace> {
-        Some(self.slot(addr)?.trace)
+        Some(self.slot(addr)?.ledger.trace)
     }
 
     /// The figures so far.
@@ -193,60 +249,6 @@ where
         &mut self.tap
     }
 
-    /// What happens on every way that has no faults of its own, from now on.
-    pub const fn set_faults(&mut self, faults: Faults) {
-        self.links.faults = faults;
-    }
-
-    /// What happens from `src` to `dst`, from now on; the other direction is as before.
-    pub fn set_faults_between(&mut self, src: MemoryAddr, dst: MemoryAddr, faults: Faults) {
-        self.links.ways.insert((src, dst), faults);
-    }
-
-    /// Lays a link that is only so fast, out of the node at `src`; [`lead`](Self::lead) says what goes
-    /// through it. `None` where there is no such node. A link that several nodes share is a node that forwards.
-    pub fn lay(&mut self, src: MemoryAddr, pipe: Pipe) -> Option<PipeId> {
-        let slot = self.slot_mut(src)?;
-        slot.pipes.push(Piping::new(pipe));
-        Some(PipeId { src, nth: slot.pipes.len() - 1 })
-    }
-
-    /// Leads what is sent to `dst` from where the pipe was laid through it from now on, in front of all faults.
-    /// Several ways may go through one pipe, and share it.
-    pub fn lead(&mut self, dst: MemoryAddr, through: PipeId) {
-        if let Some(slot) = self.slot_mut(through.src) {
-            slot.piped.insert(dst, through.nth);
-        }
-    }
-
-    /// What went through a pipe so far.
-    #[must_use]
-    pub fn piped(&self, pipe: PipeId) -> Piped {
-        let pipe = self.slot(pipe.src).and_then(|slot| slot.pipes.get(pipe.nth));
-        pipe.map(|pipe| pipe.total).unwrap_or_default()
-    }
-
-    /// The largest datagram, in bytes. Nodes that are added later learn it when they are bound, the
-    /// others when they send a larger one.
-    pub const fn set_mtu(&mut self, mtu: usize) {
-        self.links.mtu = mtu;
-    }
-
-    /// Cuts the way from `src` to `dst`: what is sent from now on is lost. The other direction stays.
-    pub fn cut(&mut self, src: MemoryAddr, dst: MemoryAddr) {
-        self.links.cuts.insert((src, dst));
-    }
-
-    /// Undoes [`cut`](Self::cut).
-    pub fn mend(&mut self, src: MemoryAddr, dst: MemoryAddr) {
-        self.links.cuts.remove(&(src, dst));
-    }
-
-    /// Undoes every [`cut`](Self::cut).
-    pub fn mend_all(&mut self) {
-        self.links.cuts.clear();
-    }
-
     /// Puts a node at `addr` and binds it. Whoever was there is gone, with their application.
     pub fn add(&mut self, addr: MemoryAddr, stack: L, app: A) {
         self.remove(addr);
@@ -258,26 +260,32 @@ where
 
     /// Takes the node at `addr` away. What it sent is still delivered.
     pub fn remove(&mut self, addr: MemoryAddr) -> Option<A> {
-        self.shard_mut(addr)?.remove(addr)
+        let mut removed = None;
+        self.act(addr, |shard, _| removed = shard.remove(addr));
+        removed
     }
 
-    /// The node at `addr` stops at once and forgets everything; its application stays, but hears nothing.
+    /// The node at `addr` stops at once and forgets everything; its application stays, but hears nothing. What
+    /// waited for it is lost.
     pub fn crash(&mut self, addr: MemoryAddr) {
-        if let Some(shard) = self.shard_mut(addr) {
-            shard.crash(addr);
-        }
+        self.act(addr, |shard, _| shard.crash(addr));
     }
 
     /// A node that crashed starts again, with this stack.
     pub fn start(&mut self, addr: MemoryAddr, stack: L) {
-        let bound = DatagramInput::Bound { local: vec![addr], mtu: self.links.mtu };
         if let Some(slot) = self.slot_mut(addr) {
             slot.node = Some(Node::new(stack));
-            self.act(addr, |shard, links| {
-                shard.with(links, addr, |now, node| node.handle_input(now, bound));
-                shard.app(links, addr, App::on_start);
-            });
+            self.bind(addr);
+            self.act(addr, |shard, links| shard.app(links, addr, App::on_start));
         }
+    }
+
+    /// Tells a node where it is.
+    fn bind(&mut self, addr: MemoryAddr) {
+        let bound = DatagramInput::Bound { local: vec![addr], mtu: self.links.mtu };
+        self.act(addr, |shard, links| {
+            shard.with(links, addr, |now, node| node.handle_input(now, bound));
+        });
     }
 
     /// The node at `addr`, to look at; `None` where there is none, or it crashed.
@@ -313,18 +321,19 @@ where
     }
 
     /// Delivers any bytes from any address after `delay`, untouched by faults and cuts: what somebody
-    /// sends who can claim to be anybody.
+    /// sends who can claim to be anybody. A NAT looks at it as at everything else.
     pub fn inject(&mut self, src: MemoryAddr, dst: MemoryAddr, bytes: &[u8], delay: Duration) {
         let id = DatagramId { sender: None, number: self.injected };
         self.injected += 1;
         let at = self.now + delay.max(Duration::from_nanos(1));
-        let mut trace = self.trace;
-        self.act(dst, |shard, _| {
-            shard.post.see(&mut trace, id, (src, dst), Fate::Sent { copies: 1 }, bytes);
+        let mut ledger = core::mem::take(&mut self.ledger);
+        let to = self.links.nats.target(dst);
+        self.act(to, |shard, _| {
+            shard.post.see(&mut ledger, id, (src, dst), Fate::Sent { copies: 1 }, bytes);
             let bytes = BytesMut::from(bytes);
-            shard.post.accept(Flight { at, id, copy: 0, src, dst, bytes, spoilt: false });
+            shard.post.accept(Flight { at, id, copy: 0, src, dst, to, bytes, spoilt: false });
         });
-        self.trace = trace;
+        self.ledger = ledger;
     }
 
     /// When the next thing happens.
@@ -337,7 +346,8 @@ where
     /// Lets the next thing happen, and returns when it did.
     pub fn step(&mut self) -> Option<Instant> {
         let keys = self.shards.iter_mut().enumerate();
-        let (_, nth) = keys.filter_map(|(nth, shard)| Some((shard.next()?, nth))).min()?;
+        let (key, nth) = keys.filter_map(|(nth, shard)| Some((shard.next()?, nth))).min()?;
+        self.record_before(key.at);
         let shard = self.shards.get_mut(nth)?;
         shard.step(&self.links);
         self.now = self.now.max(shard.post.now);
@@ -348,6 +358,15 @@ where
     /// Lets everything happen up to `until`, with it, and makes it that time: what
     /// [`run_until`](Self::run_until) does, in this thread alone.
     pub fn step_until(&mut self, until: Instant) {
+        while let Some(end) = self.second_before(until) {
+            self.step_all(end);
+            self.record_before(end.as_nanos() + 1);
+        }
+        self.step_all(until);
+    }
+
+    /// The same, whether somebody records or not.
+    fn step_all(&mut self, until: Instant) {
         if let [shard] = &mut self.shards[..] {
             while shard.run_through(&self.links, until.as_nanos(), AT_ONCE) {
                 exchange(&mut [shard], &mut self.tap);

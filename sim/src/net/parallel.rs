@@ -106,6 +106,15 @@ where
     /// the time that the fastest datagram takes. A panic of a node ends it with that panic; the network
     /// is of no use afterwards.
     pub fn run_until(&mut self, until: Instant) {
+        while let Some(end) = self.second_before(until) {
+            self.run_all(end);
+            self.record_before(end.as_nanos() + 1);
+        }
+        self.run_all(until);
+    }
+
+    /// The same, whether somebody records or not.
+    fn run_all(&mut self, until: Instant) {
         if self.shards.len() > 1 {
             let shards: Vec<_> = self.shards.iter_mut().map(Mutex::new).collect();
             let (barrier, last) = (Barrier::new(shards.len()), AtomicU64::new(0));
@@ -122,7 +131,7 @@ where
                 resume_unwind(panic);
             }
         }
-        self.step_until(until);
+        self.step_all(until);
     }
 
     /// The same for a time from now.

@@ -5,16 +5,28 @@
 //! a node sees is the same however many shards there are.
 
 use super::app::{App, Cx};
+use super::condition::{Condition, Turn};
+use super::course::Way;
 use super::directory::Directory;
-use super::draw::Draw;
+use super::drops::Drops;
+use super::ledger::{Kept, Ledger, What};
 use super::links::Links;
+use super::loss::Loss;
+use super::nat::Mappings;
 use super::pipe::Piping;
-use super::tap::{DatagramId, Fate, Loss, Seen};
+use super::send::{Outgoing, leaving, pipe_of};
+use super::tap::{DatagramId, Fate, Seen};
 use super::trace::Trace;
+use super::verdict::{Passing, Verdict};
 use super::{Flight, Totals};
 use crate::engine::{Key, Wheel};
+use core::hint::black_box;
+use core::time::Duration;
 use std::collections::BTreeMap;
-use tellask::{BytesMut, Datagram, DatagramInput, Instant, Layer, MemoryAddr, Node};
+use tellask::{Datagram, DatagramInput, Instant, Layer, MemoryAddr, Node};
+
+/// Events that are looked at together before they happen.
+const WARM: usize = 16;
 
 /// A node and its application.
 pub(super) struct Slot<L, A> {
@@ -22,13 +34,19 @@ pub(super) struct Slot<L, A> {
     /// `None` while it is crashed.
     pub(super) node: Option<Node<L>>,
     pub(super) app: A,
-    pub(super) trace: Trace,
+    pub(super) ledger: Ledger,
     /// Datagrams sent in all, and by way: what the draws are numbered by. They go on after a crash.
-    sent: u64,
-    sent_to: BTreeMap<MemoryAddr, u64>,
+    pub(super) sent: u64,
+    pub(super) sent_to: BTreeMap<MemoryAddr, Way>,
     /// The links that it sends through, and which way leads through which.
-    pub(super) pipes: Vec<Piping>,
+    pub(super) pipes: Vec<Piping<Outgoing>>,
     pub(super) piped: BTreeMap<MemoryAddr, usize>,
+    /// What the NAT that it is behind remembers of it.
+    pub(super) nat: Option<Box<Mappings>>,
+    /// `None` where nothing ever was wrong with it.
+    condition: Option<Box<Condition>>,
+    /// What its stack dropped so far, where that is watched.
+    drops: Drops,
     /// When its next timer is due.
     armed: Option<Instant>,
     /// The earliest of its events in the wheel. Events that are not for `armed` are passed over.
@@ -37,9 +55,11 @@ pub(super) struct Slot<L, A> {
 
 /// What happens. Flights and nodes are said by their places.
 #[derive(Clone, Copy)]
-enum Happening {
+pub(super) enum Happening {
     Land(u32),
     Ring(u32),
+    /// The next leaves a pipe of a node; which pipe it is says the key.
+    Leave(u32),
 }
 
 /// What goes out from the nodes of a shard.
@@ -49,7 +69,7 @@ pub(super) struct Post<N> {
     pub(super) now: Instant,
     /// The event that is happening.
     pub(super) key: Key,
-    wheel: Wheel<Happening>,
+    pub(super) wheel: Wheel<Happening>,
     flights: Vec<Option<Flight>>,
     free: Vec<u32>,
     /// For the other shards, by their numbers.
@@ -57,6 +77,12 @@ pub(super) struct Post<N> {
     pub(super) totals: Totals,
     /// `None` where nobody listens.
     pub(super) seen: Option<Vec<(Key, Seen<N>)>>,
+    /// Those that are not plain; `None` where nobody keeps them.
+    pub(super) verdicts: Option<Vec<(Passing, Verdict)>>,
+    /// When events are kept one by one.
+    pub(super) kept: Kept,
+    /// Whether the tap is told what stacks drop.
+    pub(super) watches_drops: bool,
 }
 
 /// Which of so many shards has the node at an address.
@@ -80,8 +106,8 @@ fn timer(at: Instant, addr: MemoryAddr) -> Key {
 
 impl<N> Post<N> {
     /// Puts a flight where it lands.
-    fn send(&mut self, flight: Flight) {
-        let shard = shard_of(flight.dst, self.of);
+    pub(super) fn send(&mut self, flight: Flight) {
+        let shard = shard_of(flight.to, self.of);
         if shard == self.number {
             self.accept(flight);
         } else if let Some(out) = self.out.get_mut(shard) {
@@ -108,7 +134,7 @@ impl<N> Post<N> {
     /// Something happens to a datagram.
     pub(super) fn see(
         &mut self,
-        trace: &mut Trace,
+        ledger: &mut Ledger,
         id: DatagramId,
         (src, dst): (MemoryAddr, MemoryAddr),
         fate: Fate,
@@ -116,7 +142,9 @@ impl<N> Post<N> {
     ) {
         self.totals.count(fate, bytes.len());
         let way = u64::from(src.0) << 32 | u64::from(dst.0);
-        trace.add(&[self.now.as_nanos(), way, id.number, fate.code()], bytes);
+        let words = [self.now.as_nanos(), way, id.number, fate.code()];
+        let what = What::Datagram { id, src, dst, fate, len: bytes.len() };
+        ledger.add((self.now, &self.kept), what, &words, bytes);
         if let Some(seen) = &mut self.seen {
             let (now, bytes) = (self.now, bytes.to_vec());
             seen.push((self.key, Seen::Datagram { now, id, src, dst, fate, bytes }));
@@ -127,6 +155,7 @@ impl<N> Post<N> {
     fn arm<L: Layer, A: App<L>>(&mut self, place: usize, slot: &mut Slot<L, A>) {
         let Some(node) = &slot.node else { return };
         let due = tellask::layer::earliest(node.poll_timeout(), slot.app.poll_timeout());
+        let due = slot.condition.as_ref().map_or(due, |condition| condition.due(due));
         // A nanosecond passes even where something is due for ever.
         slot.armed = due.map(|due| due.max(self.now.next()));
         let Some(at) = slot.armed else { return };
@@ -152,66 +181,23 @@ impl<N> Post<N> {
                 }
             } else if let Some(Datagram { src, dst, payload }) = node.poll_transmit() {
                 let src = src.unwrap_or(slot.addr);
-                self.on_sent(links, slot, src, dst, payload.into_mut());
+                self.on_sent(links, place, slot, (src, dst), payload.into_mut());
             } else {
                 break;
             }
         }
         self.arm(place, slot);
+        if self.watches_drops {
+            self.watch(slot);
+        }
     }
 
-    /// A node sends: what becomes of the datagram is decided here.
-    fn on_sent<L, A>(
-        &mut self,
-        links: &Links,
-        slot: &mut Slot<L, A>,
-        src: MemoryAddr,
-        dst: MemoryAddr,
-        bytes: BytesMut,
-    ) where
-        L: Layer<Input = DatagramInput<MemoryAddr>>,
-    {
-        let (sender, way) = (slot.addr, (src, dst));
-        let id = DatagramId { sender: Some(sender), number: slot.sent };
-        slot.sent += 1;
-        let nth = slot.sent_to.entry(dst).or_default();
-        let draw = Draw::new(links.seed, sender.0, dst.0, *nth);
-        *nth += 1;
-        let faults = links.faults(sender, dst);
-        let copies = if faults.duplicate.happens(draw, "duplicate") { 2 } else { 1 };
-        if bytes.len() > links.mtu {
-            self.see(&mut slot.trace, id, way, Fate::Sent { copies: 1 }, &bytes);
-            self.see(&mut slot.trace, id, way, Fate::Lost(Loss::TooLarge), &bytes);
-            // As a socket does that knows the limit of its link. Whatever the node says to it is
-            // moved by `pump`, which called this.
-            if let Some(node) = &mut slot.node {
-                node.handle_input(self.now, DatagramInput::TooLarge { dst, limit: links.mtu });
-            }
-            return;
-        }
-        let pipe = slot.piped.get(&dst).and_then(|nth| slot.pipes.get_mut(*nth));
-        let Some(leaves) = pipe.map_or(Some(self.now), |pipe| pipe.pass(self.now, bytes.len()))
-        else {
-            self.see(&mut slot.trace, id, way, Fate::Sent { copies: 1 }, &bytes);
-            return self.see(&mut slot.trace, id, way, Fate::Lost(Loss::Overflow), &bytes);
-        };
-        self.see(&mut slot.trace, id, way, Fate::Sent { copies }, &bytes);
-        for copy in 0..copies {
-            let draw = draw.with(copy.into());
-            let loss = if links.is_cut(sender, dst) {
-                Some(Loss::Cut)
-            } else {
-                faults.loss.happens(draw, "loss").then_some(Loss::Random)
-            };
-            if let Some(loss) = loss {
-                self.see(&mut slot.trace, id, way, Fate::Lost(loss), &bytes);
-                continue;
-            }
-            let mut bytes = bytes.clone();
-            let spoilt = faults.spoil(draw, &mut bytes);
-            let at = leaves + faults.time(draw);
-            self.send(Flight { at, id, copy, src, dst, bytes, spoilt });
-        }
+    /// Tells what the stack of a node has dropped since the last time.
+    fn watch<L: Layer, A: App<L>>(&mut self, slot: &mut Slot<L, A>) {
+        let (Some(node), Some(seen)) = (&slot.node, &mut self.seen) else { return };
+        let (now, addr) = (self.now, slot.addr);
+        let dropped = slot.drops.risen(node.stack());
+        seen.extend(dropped.map(|name| (self.key, Seen::Dropped { now, addr, name })));
     }
 }
 
@@ -221,10 +207,28 @@ impl<L: Layer, A: App<L>> Slot<L, A> {
         &'a mut self,
         post: &'a mut Post<A::Note>,
     ) -> (Option<Cx<'a, L, A::Note>>, &'a mut A) {
-        let Self { addr, node, app, trace, .. } = self;
-        let (now, key, seen) = (post.now, post.key, post.seen.as_mut());
-        let cx = node.as_mut().map(|node| Cx { now, addr: *addr, node, trace, key, seen });
+        let now = self.local(post.now);
+        let Self { addr, node, app, ledger, .. } = self;
+        let (global, key, kept, seen) = (post.now, post.key, &post.kept, post.seen.as_mut());
+        let addr = *addr;
+        let cx = node.as_mut().map(|node| Cx { now, global, addr, node, ledger, key, kept, seen });
         (cx, app)
+    }
+
+    /// What its clock shows.
+    pub(super) fn local(&self, now: Instant) -> Instant {
+        self.condition.as_ref().map_or(now, |condition| condition.clock.local(now))
+    }
+
+    pub(super) fn condition_mut(&mut self) -> &mut Condition {
+        self.condition.get_or_insert_default()
+    }
+
+    /// It turns to something, with which it may be busy.
+    fn spend(&mut self, now: Instant) {
+        if let Some(condition) = &mut self.condition {
+            condition.spend(now);
+        }
     }
 }
 
@@ -234,8 +238,11 @@ pub(super) struct Shard<L: Layer, A: App<L>> {
     vacant: Vec<usize>,
     directory: Directory,
     pub(super) post: Post<A::Note>,
-    /// Of what concerns no node that is there.
+    /// Of what concerns no node that is there, and its events.
     pub(super) elsewhere: Trace,
+    pub(super) unheard: Ledger,
+    /// How many of those that were looked at are still to happen.
+    warm: usize,
 }
 
 impl<L: Layer, A: App<L>> Shard<L, A> {
@@ -262,9 +269,13 @@ where
             out: (0..of).map(|_| Vec::new()).collect(),
             totals: Totals::default(),
             seen: listens.then(Vec::new),
+            verdicts: None,
+            kept: None,
+            watches_drops: false,
         };
-        let (slots, vacant, elsewhere) = Default::default();
-        Self { slots, vacant, directory: Directory::new(of as u32), post, elsewhere }
+        let (slots, vacant, elsewhere, unheard) = Default::default();
+        let directory = Directory::new(of as u32);
+        Self { slots, vacant, directory, post, elsewhere, unheard, warm: 0 }
     }
 
     pub(super) fn slot(&self, addr: MemoryAddr) -> Option<&Slot<L, A>> {
@@ -280,15 +291,23 @@ where
             addr,
             node: None,
             app,
-            trace: Trace::default(),
+            ledger: Ledger::default(),
             sent: 0,
             sent_to: BTreeMap::new(),
             pipes: Vec::new(),
             piped: BTreeMap::new(),
+            nat: None,
+            condition: None,
+            drops: Drops::default(),
             armed: None,
             rings: None,
         };
-        let slot = Some(Box::new(slot));
+        self.put(Box::new(slot));
+    }
+
+    /// Puts a node where its address says.
+    pub(super) fn put(&mut self, slot: Box<Slot<L, A>>) {
+        let (addr, slot) = (slot.addr, Some(slot));
         let place = self.vacant.pop().unwrap_or(self.slots.len());
         match self.slots.get_mut(place) {
             Some(vacant) => *vacant = slot,
@@ -297,12 +316,34 @@ where
         self.directory.insert(addr, place);
     }
 
-    pub(super) fn remove(&mut self, addr: MemoryAddr) -> Option<A> {
+    /// Takes a node out. What waits for it is lost, what it sent leaves its pipes, and these are gone.
+    pub(super) fn pull(&mut self, addr: MemoryAddr) -> Option<Box<Slot<L, A>>> {
+        self.abandon(addr);
         let place = self.directory.remove(addr)?;
-        let slot = self.slots.get_mut(place)?.take()?;
+        let mut slot = self.slots.get_mut(place)?.take()?;
         self.vacant.push(place);
-        self.elsewhere.join(addr.0.into(), slot.trace);
+        self.post.drain(&mut slot);
+        slot.pipes.clear();
+        slot.piped.clear();
+        (slot.nat, slot.armed, slot.rings) = (None, None, None);
+        Some(slot)
+    }
+
+    pub(super) fn remove(&mut self, addr: MemoryAddr) -> Option<A> {
+        let slot = self.pull(addr)?;
+        self.elsewhere.join(addr.0.into(), slot.ledger.trace);
         Some(slot.app)
+    }
+
+    /// What waits for a node is lost.
+    fn abandon(&mut self, addr: MemoryAddr) {
+        let Some(place) = self.directory.get(addr) else { return };
+        let Some(Some(slot)) = self.slots.get_mut(place) else { return };
+        let waited = slot.condition.as_mut().map(|condition| condition.abandon());
+        for Flight { id, src, dst, bytes, .. } in waited.into_iter().flatten() {
+            let fate = Fate::Lost(Loss::Nobody);
+            self.post.see(&mut slot.ledger, id, (src, dst), fate, &bytes);
+        }
     }
 
     /// Has a node do something now, and moves what comes of it.
@@ -314,8 +355,9 @@ where
     ) {
         let Some(place) = self.directory.get(addr) else { return };
         let Some(Some(slot)) = self.slots.get_mut(place) else { return };
+        let local = slot.local(self.post.now);
         if let Some(node) = &mut slot.node {
-            act(self.post.now, node);
+            act(local, node);
             self.post.pump(links, place, slot);
         }
     }
@@ -335,9 +377,21 @@ where
         }
     }
 
+    /// Changes the condition of a node, and puts its timers where they belong then.
+    pub(super) fn set_condition(&mut self, addr: MemoryAddr, set: impl FnOnce(&mut Condition)) {
+        let Some(place) = self.directory.get(addr) else { return };
+        let Some(Some(slot)) = self.slots.get_mut(place) else { return };
+        set(slot.condition_mut());
+        self.post.arm(place, slot);
+    }
+
     pub(super) fn crash(&mut self, addr: MemoryAddr) {
+        self.abandon(addr);
         if let Some(slot) = self.slot_mut(addr) {
-            (slot.node, slot.armed) = (None, None);
+            (slot.node, slot.armed, slot.drops) = (None, None, Drops::default());
+            if let Some(condition) = &mut slot.condition {
+                condition.paused = false;
+            }
         }
     }
 
@@ -345,10 +399,24 @@ where
     pub(super) fn next(&mut self) -> Option<Key> {
         loop {
             let (key, happening) = self.post.wheel.peek()?;
-            let Happening::Ring(place) = *happening else { return Some(key) };
-            let at = Instant::ZERO + core::time::Duration::from_nanos(key.at);
+            let at = Instant::ZERO + Duration::from_nanos(key.at);
+            let (place, rings) = match *happening {
+                Happening::Land(_) => return Some(key),
+                Happening::Ring(place) => (place, true),
+                Happening::Leave(place) => (place, false),
+            };
             let slot = self.slots.get_mut(place as usize).and_then(Option::as_deref_mut);
             // Another node may be at this place by now.
+            if !rings {
+                let nth = pipe_of(key);
+                let slot = slot.filter(|slot| leaving(at, slot.addr, nth) == key);
+                if slot.and_then(|slot| slot.pipes.get(nth)?.wakes).is_some_and(|wakes| wakes == at)
+                {
+                    return Some(key);
+                }
+                self.post.wheel.pop();
+                continue;
+            }
             let slot = slot.filter(|slot| timer(at, slot.addr) == key);
             if slot.as_ref().is_some_and(|slot| slot.armed == Some(at)) {
                 return Some(key);
@@ -368,8 +436,9 @@ where
         if self.next().is_none() {
             return;
         }
+        self.warm = self.warm.checked_sub(1).unwrap_or_else(|| self.look_ahead());
         let Some((key, happening)) = self.post.wheel.pop() else { return };
-        let at = Instant::ZERO + core::time::Duration::from_nanos(key.at);
+        let at = Instant::ZERO + Duration::from_nanos(key.at);
         (self.post.now, self.post.key) = (self.post.now.max(at), key);
         match happening {
             Happening::Land(place) => {
@@ -378,7 +447,43 @@ where
                 }
             }
             Happening::Ring(place) => self.ring(links, place as usize, at),
+            Happening::Leave(place) => {
+                let slot = self.slots.get_mut(place as usize).and_then(Option::as_deref_mut);
+                let Some(slot) = slot else { return };
+                let nth = pipe_of(key);
+                if let Some(pipe) = slot.pipes.get_mut(nth) {
+                    pipe.wakes = None;
+                }
+                self.post.pour(links, place as usize, slot, nth);
+            }
         }
+    }
+
+    /// Looks at what the next events are about, and returns how many more they are. Of many nodes none is in the cache when its
+    /// turn comes; looked at together they are fetched together, in little more time than one of them takes.
+    fn look_ahead(&self) -> usize {
+        let (mut count, mut seen) = (0_usize, 0_u8);
+        for happening in self.post.wheel.sorted().take(WARM) {
+            let place = match *happening {
+                Happening::Ring(place) | Happening::Leave(place) => Some(place as usize),
+                Happening::Land(flight) => {
+                    let flight = self.post.flights.get(flight as usize).and_then(Option::as_ref);
+                    seen ^= flight.and_then(|flight| flight.bytes.first()).map_or(0, |byte| *byte);
+                    flight.and_then(|flight| self.directory.get(flight.dst))
+                }
+            };
+            let slot = place.and_then(|place| self.slots.get(place)?.as_deref());
+            seen ^= slot.map_or(0, |slot| {
+                let (node, armed) = (slot.node.is_some(), slot.armed.is_some());
+                u8::from(node)
+                    ^ u8::from(armed)
+                    ^ slot.ledger.trace.steps() as u8
+                    ^ slot.addr.0 as u8
+            });
+            count += 1;
+        }
+        black_box(seen);
+        count.saturating_sub(1)
     }
 
     /// Lets things happen up to `last`, in nanoseconds, and with it, so many at the most. Returns whether
@@ -395,36 +500,90 @@ where
 
     /// A copy of a datagram has arrived.
     fn land(&mut self, links: &Links, flight: Flight) {
-        let Flight { id, src, dst, bytes, spoilt, .. } = flight;
-        let place = self.directory.get(dst).unwrap_or(usize::MAX);
+        let Flight { id, src, dst, to, .. } = flight;
+        let place = self.directory.get(to).unwrap_or(usize::MAX);
         let Some(slot) = self.slots.get_mut(place).and_then(Option::as_deref_mut) else {
-            let mut trace = Trace::default();
-            self.post.see(&mut trace, id, (src, dst), Fate::Lost(Loss::Nobody), &bytes);
-            return self.elsewhere.join(u64::MAX, trace);
+            let mut before = core::mem::take(&mut self.unheard);
+            before.trace = Trace::default();
+            self.post.see(&mut before, id, (src, dst), Fate::Lost(Loss::Nobody), &flight.bytes);
+            self.elsewhere.join(u64::MAX, before.trace);
+            self.unheard = before;
+            return;
         };
-        let fate =
-            if slot.node.is_some() { Fate::Delivered { spoilt } } else { Fate::Lost(Loss::Nobody) };
-        self.post.see(&mut slot.trace, id, (src, dst), fate, &bytes);
+        let now = self.post.now;
+        let lost = if slot.node.is_none() {
+            Some(Loss::Nobody)
+        } else if to != dst {
+            links.nats.admit(now, to, (src, dst), slot.nat.as_deref()).err()
+        } else {
+            None
+        };
+        if let Some(loss) = lost {
+            let (way, fate) = ((src, dst), Fate::Lost(loss));
+            return self.post.see(&mut slot.ledger, id, way, fate, &flight.bytes);
+        }
+        match slot.condition.as_mut().filter(|condition| condition.is_held(now)) {
+            None => self.deliver(links, place, flight),
+            Some(condition) => {
+                if let Err(flight) = condition.wait(flight) {
+                    let (way, fate) = ((src, dst), Fate::Lost(Loss::Backlog));
+                    self.post.see(&mut slot.ledger, id, way, fate, &flight.bytes);
+                }
+                self.post.arm(place, slot);
+            }
+        }
+    }
+
+    /// The node at `place` is given what has arrived for it.
+    fn deliver(&mut self, links: &Links, place: usize, flight: Flight) {
+        let Flight { id, src, to: dst, bytes, spoilt, .. } = flight;
+        let Some(slot) = self.slots.get_mut(place).and_then(Option::as_deref_mut) else { return };
+        let fate = Fate::Delivered { spoilt };
+        self.post.see(&mut slot.ledger, id, (src, dst), fate, &bytes);
+        let local = slot.local(self.post.now);
         if let Some(node) = &mut slot.node {
-            let input = DatagramInput::Datagram { src, dst, payload: bytes };
-            node.handle_input(self.post.now, input);
+            node.handle_input(local, DatagramInput::Datagram { src, dst, payload: bytes });
+            slot.spend(self.post.now);
             self.post.pump(links, place, slot);
         }
     }
 
-    /// A timer of the node at `place`, or of its application, is due.
+    /// The node at `place` turns to what is due: a timer of its own, or of its application, or what
+    /// waited for it.
     fn ring(&mut self, links: &Links, place: usize, at: Instant) {
+        let now = self.post.now;
+        if let Some(slot) = self.slots.get_mut(place).and_then(Option::as_deref_mut) {
+            slot.armed = None;
+            slot.rings = slot.rings.filter(|rings| *rings != at);
+        }
+        loop {
+            let slot = self.slots.get_mut(place).and_then(Option::as_deref_mut);
+            let Some(slot) = slot else { return };
+            let Some(condition) = &mut slot.condition else { return self.tick(links, place) };
+            let timer = slot.node.as_ref().and_then(|node| {
+                tellask::layer::earliest(node.poll_timeout(), slot.app.poll_timeout())
+            });
+            match condition.turn(now, timer) {
+                Turn::Datagram(flight) => self.deliver(links, place, flight),
+                // The next comes a nanosecond later, so that time passes.
+                Turn::Timer => return self.tick(links, place),
+                Turn::Nothing => return self.post.arm(place, slot),
+            }
+        }
+    }
+
+    /// A timer of the node at `place`, or of its application, is due.
+    fn tick(&mut self, links: &Links, place: usize) {
         let Some(slot) = self.slots.get_mut(place).and_then(Option::as_deref_mut) else { return };
         let now = self.post.now;
-        slot.armed = None;
-        if slot.rings == Some(at) {
-            slot.rings = None;
-        }
-        slot.trace.add(&[now.as_nanos(), u64::from(slot.addr.0), 64], &[]);
+        let words = [now.as_nanos(), u64::from(slot.addr.0), 64];
+        slot.ledger.add((now, &self.post.kept), What::Timer, &words, &[]);
+        slot.spend(now);
+        let local = slot.local(now);
         let Some(node) = &mut slot.node else { return };
-        node.handle_timeout(now);
+        node.handle_timeout(local);
         self.post.pump(links, place, slot);
-        if slot.app.poll_timeout().is_some_and(|at| at <= now) {
+        if slot.app.poll_timeout().is_some_and(|at| at <= local) {
             if let (Some(mut cx), app) = slot.lend(&mut self.post) {
                 app.on_timeout(&mut cx);
             }

@@ -1,5 +1,6 @@
 //! Listening in on the network.
 
+use super::loss::Loss;
 use core::fmt;
 use tellask::{Instant, MemoryAddr};
 
@@ -16,6 +17,12 @@ pub trait Tap<N = ()> {
     fn hear(&mut self, now: Instant, addr: MemoryAddr, said: N) {
         let _ = (now, addr, said);
     }
+
+    /// The stack of the node at `addr` counted under `name` that it dropped something of what it was just given, or
+    /// held. Heard only where [drops are watched](super::Network::watch_drops).
+    fn dropped(&mut self, now: Instant, addr: MemoryAddr, name: &'static str) {
+        let _ = (now, addr, name);
+    }
 }
 
 /// Nobody listens.
@@ -26,7 +33,7 @@ impl<N> Tap<N> for () {
 }
 
 /// What is kept of an event until the tap is told.
-pub(super) enum Seen<N> {
+pub(crate) enum Seen<N> {
     Datagram {
         now: Instant,
         id: DatagramId,
@@ -40,6 +47,11 @@ pub(super) enum Seen<N> {
         addr: MemoryAddr,
         said: N,
     },
+    Dropped {
+        now: Instant,
+        addr: MemoryAddr,
+        name: &'static str,
+    },
 }
 
 impl<N> Seen<N> {
@@ -49,6 +61,7 @@ impl<N> Seen<N> {
                 tap.see(&Sighting { now, id, src, dst, fate, bytes: &bytes });
             }
             Self::Said { now, addr, said } => tap.hear(now, addr, said),
+            Self::Dropped { now, addr, name } => tap.dropped(now, addr, name),
         }
     }
 }
@@ -96,21 +109,6 @@ pub enum Fate {
     Lost(Loss),
 }
 
-/// How a datagram was lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Loss {
-    /// At random.
-    Random,
-    /// The way is cut.
-    Cut,
-    /// Nobody is at its destination.
-    Nobody,
-    /// It is larger than the network's MTU.
-    TooLarge,
-    /// The queue of a [`Pipe`](super::Pipe) was full.
-    Overflow,
-}
-
 impl Fate {
     /// The fate as words of the trace.
     pub(super) const fn code(self) -> u64 {
@@ -118,11 +116,7 @@ impl Fate {
             Self::Sent { copies } => copies as u64,
             Self::Delivered { spoilt: false } => 16,
             Self::Delivered { spoilt: true } => 17,
-            Self::Lost(Loss::Random) => 32,
-            Self::Lost(Loss::Cut) => 33,
-            Self::Lost(Loss::Nobody) => 34,
-            Self::Lost(Loss::TooLarge) => 35,
-            Self::Lost(Loss::Overflow) => 36,
+            Self::Lost(loss) => 32 + loss.code() as u64,
         }
     }
 }

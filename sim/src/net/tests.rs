@@ -1,10 +1,15 @@
 //! Secure pairs and bare ports on the simulated network.
 
 use super::*;
-use crate::scenario::{Secure, addr, node};
-use tellask::p2pke::channel::Timing;
+use crate::scenario::{Made, Secure, addr, node};
 use tellask::swarm::Undeliverable;
 use tellask::{DatagramPort, Event, Limits, PeerAddr};
+
+mod nat;
+mod nodes;
+mod processes;
+mod records;
+mod ways;
 
 const A: MemoryAddr = MemoryAddr(0);
 const B: MemoryAddr = MemoryAddr(1);
@@ -49,7 +54,7 @@ fn talkers(seed: u64, faults: Faults, idle: u32) -> Talkers {
         let peer = (number < 2).then(|| addr(1, 1 - number));
         let next = network.now() + Duration::from_millis(u64::from(number));
         let app = Talker { peer, next, told: 0, heard: Vec::new() };
-        let stack = node(1, number, 0, Timing::DEFAULT, &Limits::default());
+        let stack = node(1, number, 0, &Made::default());
         network.add(MemoryAddr(number), stack, app);
     }
     network
@@ -115,7 +120,7 @@ fn a_crashed_node_forgets_and_hears_nothing_and_is_found_again_after_its_start()
     assert!(network.node(B).is_none());
     assert_eq!(network.app_at(B).expect("its application stays").heard.len(), before);
     assert!(network.totals().lost >= lost + 20, "nobody is there");
-    network.start(B, node(1, 1, 1, Timing::DEFAULT, &Limits::default()));
+    network.start(B, node(1, 1, 1, &Made::default()));
     network.run_for(Duration::from_secs(3));
     assert!(network.app_at(B).expect("there").heard.len() > before + 15);
 }
@@ -148,9 +153,16 @@ impl Tap for Sightings {
 }
 
 /// Node A tells node B 1,000 different messages, a millisecond apart.
-fn thousand(faults: Faults) -> (Ports, Vec<(MemoryAddr, Vec<u8>, Instant)>) {
+fn thousand(faults: Faults) -> (Ports, Heard) {
+    thousand_with(|network| network.set_faults(faults))
+}
+
+type Heard = Vec<(MemoryAddr, Vec<u8>, Instant)>;
+
+/// The same in a network that was `set`.
+fn thousand_with(set: impl Fn(&mut Ports)) -> (Ports, Heard) {
     let mut network: Ports = Network::tapped(3, Sightings::default());
-    network.set_faults(faults);
+    set(&mut network);
     for at in [A, B] {
         network.add(at, DatagramPort::new(&Limits::default()), Ear::default());
     }
@@ -396,4 +408,31 @@ fn a_node_that_panics_ends_the_run_with_its_panic_on_whichever_thread_it_is() {
         let panic = std::panic::catch_unwind(run).expect_err("it panics");
         assert_eq!(panic.downcast_ref(), Some(&"it went off"));
     }
+}
+
+#[test]
+fn a_run_with_the_verdicts_of_another_listed_goes_the_same_way_without_any_chance() {
+    let mut faults = lossy();
+    faults.duplicate = Chance::percent(10);
+    faults.flip = Chance::percent(5);
+    faults.truncate = Chance::percent(5);
+    let mut drawn = talkers(5, faults, 0);
+    drawn.keep_verdicts();
+    drawn.run_for(Duration::from_secs(10));
+    let verdicts = drawn.take_verdicts();
+    assert!(verdicts.len() > 100, "{} verdicts", verdicts.len());
+
+    // Another seed for the network, which draws nothing from it.
+    let mut faultless = Faults::NONE;
+    faultless.delay = faults.delay;
+    let mut listed = Network::new(99);
+    listed.set_faults(faultless);
+    listed.list_verdicts(verdicts);
+    for number in 0..2 {
+        let next = listed.now() + Duration::from_millis(u64::from(number));
+        let app = Talker { peer: Some(addr(1, 1 - number)), next, told: 0, heard: Vec::new() };
+        listed.add(MemoryAddr(number), node(1, number, 0, &Made::default()), app);
+    }
+    listed.run_for(Duration::from_secs(10));
+    assert_eq!(listed.trace(), drawn.trace());
 }

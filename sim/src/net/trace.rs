@@ -29,7 +29,7 @@ impl Trace {
         self.steps
     }
 
-    pub(super) fn add(&mut self, words: &[u64], bytes: &[u8]) {
+    pub(crate) fn add(&mut self, words: &[u64], bytes: &[u8]) {
         self.steps += 1;
         for word in words {
             self.word(*word);
@@ -48,14 +48,14 @@ impl Trace {
 
     /// Takes in the trace of something that has this name. In whichever order that is done, it comes to
     /// the same.
-    pub(super) const fn join(&mut self, name: u64, other: Self) {
+    pub(crate) const fn join(&mut self, name: u64, other: Self) {
         let named = mix(mix(name.wrapping_add(STEP)) ^ other.hash);
         self.hash = self.hash.wrapping_add(mix(named.wrapping_add(other.steps)));
         self.steps += other.steps;
     }
 
     /// Takes in what others were joined to.
-    pub(super) const fn merge(&mut self, other: Self) {
+    pub(crate) const fn merge(&mut self, other: Self) {
         self.hash = self.hash.wrapping_add(other.hash);
         self.steps += other.steps;
     }

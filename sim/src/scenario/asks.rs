@@ -109,7 +109,8 @@ pub fn asks(settings: &Settings, seed: u64) -> Report {
         ("datagrams_sent", totals.sent),
         ("datagrams_lost", totals.lost),
     ];
-    Report { name: "asks", seed, trace: network.trace(), figures, violations }
+    let bins = super::report::bins(sum.asked, &[("answered", sum.answered)]);
+    Report { name: "asks", seed, trace: network.trace(), figures, bins, violations }
 }
 
 /// The stack of the node `number`.

@@ -61,6 +61,7 @@ pub fn congestion(settings: &Settings, seed: u64) -> Report {
             of(&arrived) - of(&arrived_before)
         })
         .collect();
+    let asked: u64 = network.apps().map(|(_, app)| app.asked * u64::from(app.of.is_some())).sum();
     let answers: u64 = network.apps().map(|(_, app)| app.answered).sum();
     let failed: u64 = network.apps().map(|(_, app)| app.failed).sum();
     let whole = RATE / 8 * (seconds + WARM.as_secs());
@@ -93,7 +94,8 @@ pub fn congestion(settings: &Settings, seed: u64) -> Report {
         ("datagrams_piped", piped.datagrams - piped_before.datagrams),
         ("datagrams_overflowed", overflowed),
     ];
-    Report { name: "congestion", seed, trace: network.trace(), figures, violations }
+    let bins = super::report::bins(asked, &[("answered", answers), ("failed", failed)]);
+    Report { name: "congestion", seed, trace: network.trace(), figures, bins, violations }
 }
 
 /// Jain's fairness index, in thousandths.

@@ -1,7 +1,7 @@
 //! Secure nodes that talk to one another, their network and their books.
 
 use super::ledger::{Books, Figures};
-use super::secure::{Secure, addr, node};
+use super::secure::{Made, Secure, addr, node};
 use super::talker::Talker;
 use super::{Report, Settings};
 use crate::net::{Faults, Network};
@@ -20,8 +20,7 @@ pub struct Crowd {
     seed: u64,
     /// How many restarts there were.
     lives: u32,
-    timing: Timing,
-    limits: Limits,
+    made: Made,
 }
 
 impl Crowd {
@@ -38,7 +37,8 @@ impl Crowd {
         let mut network = Network::tapped(seed, books.clone());
         network.set_shards(settings.threads_or_one());
         network.set_faults(faults);
-        Self { network, books, seed, lives: 0, timing, limits }
+        let made = Made { timing, limits, suite: settings.suite };
+        Self { network, books, seed, lives: 0, made }
     }
 
     /// Adds the nodes 0 to `nodes`, each of which tells each other once in `interval` for `time`.
@@ -72,7 +72,7 @@ impl Crowd {
     /// The stack of the node `number` in its `life`-th life.
     #[must_use]
     pub fn stack(&self, number: u32, life: u32) -> Secure {
-        node(self.seed, number, life, self.timing, &self.limits)
+        node(self.seed, number, life, &self.made)
     }
 
     /// The node at `at` crashes.
@@ -149,6 +149,12 @@ impl Crowd {
     #[must_use]
     pub fn report(&self, name: &'static str, seed: u64) -> Report {
         let queued = self.figures().1;
+        let bins = self.books.with(|ledger| ledger.bins());
+        let (figures, said) = (self.figures().0, bins.values().sum::<u64>());
+        if said != figures.told + figures.refused {
+            let told = figures.told + figures.refused;
+            self.books.violate(format!("{told} messages were told, and {said} are in bins"));
+        }
         let (figures, violations) = self.books.close();
         let totals = self.network.totals();
         let mut shown = vec![
@@ -178,7 +184,7 @@ impl Crowd {
             ("violations", figures.violations),
         ];
         shown.retain(|(name, value)| *value > 0 || *name == "violations");
-        Report { name, seed, trace: self.network.trace(), figures: shown, violations }
+        Report { name, seed, trace: self.network.trace(), figures: shown, bins, violations }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Hellos from spoofed addresses, as many as there are, while an established pair talks.
 
 use super::crowd::Crowd;
-use super::secure::{addr, node};
+use super::secure::{Made, addr, node};
 use super::{Report, Settings};
 use crate::net::Faults;
 use core::time::Duration;
@@ -46,7 +46,8 @@ pub fn flood(settings: &Settings, seed: u64) -> Report {
     }
     crowd.network.run_for(Duration::from_secs(1));
 
-    let hellos = hellos(seed);
+    let made = Made { timing: Timing::DEFAULT, limits: Limits::default(), suite: settings.suite };
+    let hellos = hellos(seed, &made);
     let start = crowd.network.now();
     let gap = time / sources.max(1);
     let everybody = crowd.everybody(3);
@@ -116,10 +117,10 @@ fn attack(crowd: &mut Crowd, src: MemoryAddr, hello: &[u8], number: u32) {
 }
 
 /// Hellos to the victim, each of a key of its own.
-fn hellos(seed: u64) -> Vec<Vec<u8>> {
+fn hellos(seed: u64, made: &Made) -> Vec<Vec<u8>> {
     let hello = |number| {
         let now = Instant::ZERO + Duration::from_secs(1);
-        let mut node = node(seed, number, 0, Timing::DEFAULT, &Limits::default());
+        let mut node = node(seed, number, 0, made);
         let bound = DatagramInput::Bound { local: vec![MemoryAddr(number)], mtu: 1_400 };
         node.handle_input(now, bound);
         let (dst, payload) = (addr(seed, VICTIM), Payload::default());

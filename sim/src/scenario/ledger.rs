@@ -21,6 +21,8 @@ use tellask::{Event, Instant, MemoryAddr, Message, PeerAddr};
 const FIRST_DATA: u32 = 16;
 /// Violations that are kept in words.
 const WORDS: usize = 10;
+/// How a message is lost of which something else arrives.
+const SPOILT: &str = "spoilt";
 /// The bytes of a message: who to whom, the how-manieth, and filling that depends on both.
 const MESSAGE: usize = 64;
 
@@ -35,6 +37,8 @@ pub struct Ledger {
     queued: BTreeMap<Way, VecDeque<u64>>,
     /// Data datagrams of which copies are on their way.
     flying: BTreeMap<DatagramId, Flying>,
+    /// How messages were lost of which no copy arrived as it was sent.
+    lost: BTreeMap<&'static str, u64>,
     /// What must be heard before anything else happens.
     due: Option<(Way, u64)>,
     ways: BTreeMap<Way, Between>,
@@ -77,6 +81,7 @@ struct Flying {
     seq: u64,
     copies: u8,
     opened: bool,
+    lost: Option<&'static str>,
 }
 
 /// What was said on one way.
@@ -216,6 +221,25 @@ impl Ledger {
         self.queued.values().map(|queue| queue.len() as u64).sum()
     }
 
+    /// Where each message ended that a stack was told: in exactly one of these.
+    #[must_use]
+    pub fn bins(&self) -> BTreeMap<String, u64> {
+        let figures = self.figures;
+        let flying = self.flying.values().filter(|flying| !flying.opened).count() as u64;
+        let bins = [
+            ("delivered", figures.heard),
+            ("refused", figures.refused),
+            ("undelivered", figures.undelivered),
+            ("crashed: its sender", figures.crashed),
+            ("dropped: not opened", figures.unopened),
+            ("held: on its way", flying),
+            ("held: at its sender", self.queued()),
+        ];
+        let lost = self.lost.iter().map(|(how, count)| (format!("lost: {how}"), *count));
+        let bins = bins.into_iter().map(|(name, count)| (name.into(), count)).chain(lost);
+        bins.filter(|(_, count)| *count > 0).collect()
+    }
+
     /// A stack was told the message `seq`.
     pub fn on_tell(&mut self, way: Way, seq: u64, accepted: bool) {
         if accepted {
@@ -315,7 +339,7 @@ impl Ledger {
         let Some(seq) = self.queued.get_mut(&way).and_then(VecDeque::pop_front) else {
             return self.violate(format!("{way:?}: sealed what nobody told"));
         };
-        self.flying.insert(sighting.id, Flying { way, seq, copies, opened: false });
+        self.flying.insert(sighting.id, Flying { way, seq, copies, opened: false, lost: None });
     }
 
     fn on_delivered(&mut self, sighting: &Sighting<'_>, spoilt: bool) {
@@ -330,20 +354,23 @@ impl Ledger {
         }
     }
 
-    fn on_copy(&mut self, id: DatagramId, delivered: Option<bool>) {
+    fn on_copy(&mut self, id: DatagramId, lost: Option<&'static str>) {
         let Some(flying) = self.flying.get_mut(&id) else { return };
-        match delivered {
-            Some(true) => self.figures.spoilt += 1,
-            Some(false) if flying.opened => self.figures.delivered_again += 1,
-            Some(false) => {
+        match lost {
+            Some(how) => _ = flying.lost.get_or_insert(how),
+            None if flying.opened => self.figures.delivered_again += 1,
+            None => {
                 flying.opened = true;
                 self.figures.delivered += 1;
                 self.due = Some((flying.way, flying.seq));
             }
-            None => {}
         }
+        self.figures.spoilt += u64::from(lost == Some(SPOILT));
         flying.copies = flying.copies.saturating_sub(1);
         if flying.copies == 0 {
+            if let (false, Some(how)) = (flying.opened, flying.lost) {
+                *self.lost.entry(how).or_default() += 1;
+            }
             self.flying.remove(&id);
         }
     }
@@ -372,9 +399,9 @@ impl Tap<Note> for Books {
                 Fate::Sent { copies } => ledger.on_sent(sighting, copies),
                 Fate::Delivered { spoilt } => {
                     ledger.on_delivered(sighting, spoilt);
-                    ledger.on_copy(sighting.id, Some(spoilt));
+                    ledger.on_copy(sighting.id, spoilt.then_some(SPOILT));
                 }
-                Fate::Lost(_) => ledger.on_copy(sighting.id, None),
+                Fate::Lost(loss) => ledger.on_copy(sighting.id, Some(loss.name())),
             }
         });
     }

@@ -24,7 +24,7 @@ pub use flood::flood;
 pub use ledger::{Between, Books, Figures, Ledger, Note, Recorded, Way, message_of};
 pub use rekey::rekey;
 pub use report::Report;
-pub use secure::{DATE, Secure, addr, key, node, timing};
+pub use secure::{DATE, Made, Secure, Suite, addr, key, node, timing};
 pub use talker::Talker;
 
 /// How large a scenario is played; what is left out is up to the scenario.
@@ -36,6 +36,8 @@ pub struct Settings {
     pub seconds: Option<u64>,
     /// How many threads run the nodes; one, where nothing is said. It changes nothing in what happens.
     pub threads: Option<usize>,
+    /// Which cryptography secure nodes use; the protocol's own, where nothing is said.
+    pub suite: Suite,
 }
 
 /// A scenario by name.

@@ -2,6 +2,7 @@
 
 use crate::net::Trace;
 use core::fmt;
+use std::collections::BTreeMap;
 
 /// The outcome of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub struct Report {
     pub trace: Trace,
     /// Figures, in the order in which they are best read.
     pub figures: Vec<(&'static str, u64)>,
+    /// Where each message ended: in exactly one of these.
+    pub bins: BTreeMap<String, u64>,
     /// What should not have happened: empty where all is well. The first few, in words.
     pub violations: Vec<String>,
 }
@@ -38,6 +41,9 @@ impl fmt::Display for Report {
         for (name, value) in &self.figures {
             writeln!(f, "  {name:<34} {value:>14}")?;
         }
+        for (bin, count) in &self.bins {
+            writeln!(f, "  ended: {bin:<27} {count:>14}")?;
+        }
         writeln!(f, "  {:<34} {}", "steps", self.trace.steps())?;
         writeln!(f, "  {:<34} {}", "trace", self.trace)?;
         for violation in &self.violations {
@@ -45,4 +51,12 @@ impl fmt::Display for Report {
         }
         f.write_str(if self.is_ok() { "  ok" } else { "  FAILED" })
     }
+}
+
+/// The bins of so many asks, those that have no outcome when the run ends included.
+pub(super) fn bins(asked: u64, ended: &[(&str, u64)]) -> BTreeMap<String, u64> {
+    let over: u64 = ended.iter().map(|(_, count)| count).sum();
+    let held = [("held: not answered yet", asked.saturating_sub(over))];
+    let bins = ended.iter().copied().chain(held).filter(|(_, count)| *count > 0);
+    bins.map(|(name, count)| (name.into(), count)).collect()
 }

@@ -1,0 +1,175 @@
+//! `campaign` and `merge`.
+
+use crate::args::Many;
+use crate::{Failure, json, plans};
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread::ThreadId;
+use std::time::Instant;
+use tellask_sim::campaign::{self, Look, Results, Run, find};
+use tellask_sim::plan::Plan;
+
+/// A run that takes longer than this hangs.
+const HANGS: Duration = Duration::from_secs(60);
+
+/// The runs that are being played, and since when.
+type Playing = Mutex<BTreeMap<String, (Instant, Plan, u64)>>;
+
+fn name_of(thread: ThreadId) -> String {
+    format!("{thread:?}")
+}
+
+pub(crate) fn campaign(many: Many) -> Result<(), Failure> {
+    let Many { campaign, time, out, results: results_file, json } = many;
+    std::fs::create_dir_all(&out).map_err(|why| format!("{}: {why}", out.display()))?;
+    let began = Instant::now();
+    let playing = Playing::default();
+    let done = Mutex::new(());
+    // A panic is a finding, and is told as one.
+    std::panic::set_hook(Box::new(|_| {}));
+    let results = std::thread::scope(|scope| {
+        let over = done.lock().unwrap_or_else(PoisonError::into_inner);
+        scope.spawn(|| watch(&playing, &done, &out));
+        let progress = Progress::new(began, time, campaign.runs);
+        let results = campaign.run(
+            || time.is_none_or(|time| began.elapsed() < time),
+            |run| {
+                let mut playing = playing.lock().unwrap_or_else(PoisonError::into_inner);
+                let thread = name_of(std::thread::current().id());
+                if run.played.is_none() {
+                    playing.insert(thread, (Instant::now(), run.plan.clone(), run.number));
+                } else {
+                    playing.remove(&thread);
+                    drop(playing);
+                    progress.on_run(run);
+                    on_played(run, &out);
+                }
+            },
+        );
+        progress.end();
+        drop(over);
+        results
+    });
+    let _ = std::panic::take_hook();
+    if let Some(file) = results_file {
+        plans::write(&file, &results.to_string())?;
+    }
+    say(&results, began.elapsed(), json)
+}
+
+pub(crate) fn merge(files: &[PathBuf], json: bool) -> Result<(), Failure> {
+    let mut results = Results::default();
+    for file in files {
+        let said = |why: String| format!("{}: {why}", file.display());
+        let text = std::fs::read_to_string(file).map_err(|why| said(why.to_string()))?;
+        results.merge(text.parse().map_err(said)?);
+    }
+    say(&results, Duration::ZERO, json)
+}
+
+fn say(results: &Results, took: Duration, json: bool) -> Result<(), Failure> {
+    if json {
+        println!("{}", json::results(results));
+    } else {
+        print!("{results}");
+        for (name, mark) in results.blind() {
+            println!("never reached in {name}: {mark}");
+        }
+        let (runs, seconds) = (results.runs(), took.as_secs_f64());
+        if seconds > 0.0 {
+            println!("{runs} runs in {seconds:.1} s, {:.0} a second", runs as f64 / seconds);
+        }
+        println!(
+            "{} passed, {} failed",
+            runs - results.failures.len() as u64,
+            results.failures.len()
+        );
+    }
+    if results.is_ok() { Ok(()) } else { Err(Failure::Found) }
+}
+
+/// Tells of a run that failed, and writes it down: with every verdict listed, so that it can be read and edited.
+fn on_played(run: &Run<'_>, out: &Path) {
+    let Some(played) = run.played.filter(|played| !played.is_ok()) else { return };
+    let (name, seed) = (run.scenario, run.seed);
+    let first = played.violations.first().map_or("", String::as_str);
+    eprintln!("failed: {name} seed {seed} after {} runs: {first}", run.number);
+    let Some(scenario) = find(name) else { return };
+    let mut plan = run.plan.clone();
+    let kept = campaign::play(scenario, &plan, Look::at_verdicts());
+    plan.verdicts = Some(kept.verdicts);
+    // A panic leaves no verdicts behind: then they are drawn as they were.
+    if campaign::play(scenario, &plan, Look::default()).trace != played.trace {
+        plan.verdicts = None;
+    }
+    let file = out.join(format!("{name}-{seed}.plan"));
+    match plans::write(&file, &plans::file_of(&plan, played)) {
+        Ok(()) => eprintln!("tellask-sim replay {0}\ntellask-sim shrink {0}", file.display()),
+        Err(wrong) => eprintln!("tellask-sim: {wrong}"),
+    }
+}
+
+/// Ends the command where a run hangs: nothing else can stop it.
+fn watch(playing: &Playing, done: &Mutex<()>, out: &Path) {
+    while done.try_lock().is_err() {
+        std::thread::sleep(Duration::from_millis(100));
+        let playing = playing.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((_, plan, number)) = playing.values().find(|(since, ..)| since.elapsed() > HANGS)
+        else {
+            continue;
+        };
+        let (name, seed) = (&plan.scenario, plan.seed);
+        eprintln!("failed: {name} seed {seed} after {number} runs: it does not end");
+        let file = out.join(format!("{name}-{seed}.plan"));
+        if let Err(wrong) = plans::write(&file, &format!("# it does not end\n{plan}")) {
+            eprintln!("tellask-sim: {wrong}");
+        }
+        println!("{} passed, 1 failed", number - 1);
+        std::process::exit(1);
+    }
+}
+
+/// A line on a terminal that says how far it is.
+struct Progress {
+    began: Instant,
+    time: Option<Duration>,
+    runs: Option<u64>,
+    shown: Option<Mutex<Instant>>,
+}
+
+impl Progress {
+    fn new(began: Instant, time: Option<Duration>, runs: Option<u64>) -> Self {
+        let shown = std::io::stderr().is_terminal().then(|| Mutex::new(began));
+        Self { began, time, runs, shown }
+    }
+
+    fn on_run(&self, run: &Run<'_>) {
+        let Some(shown) = &self.shown else { return };
+        let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if shown.elapsed() < Duration::from_millis(200) {
+            return;
+        }
+        *shown = Instant::now();
+        let elapsed = self.began.elapsed().as_secs_f64();
+        let of = match (self.runs, self.time) {
+            (Some(runs), _) => format!(" of {runs}"),
+            (None, Some(time)) => format!(", {elapsed:.0} of {} s", time.as_secs()),
+            (None, None) => String::new(),
+        };
+        let rate = run.number as f64 / elapsed;
+        eprint!(
+            "\r\x1b[K{} runs{of}, {rate:.0} a second, {} {}",
+            run.number, run.scenario, run.seed
+        );
+        let _ = std::io::stderr().flush();
+    }
+
+    fn end(&self) {
+        if self.shown.is_some() {
+            eprint!("\r\x1b[K");
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! The stacks of the campaign.
+
+use super::subject::{Mark, Promises, Says, Scenario, Subject};
+use super::tales::{BETWEEN, DIALS, FLOOD, IMPOSTORS, PAUSES, PRESSURE};
+use crate::plan::{Menu, Plan};
+use crate::scenario::{Made, Secure, addr, node, timing};
+use core::time::Duration;
+use tellask::ask::Asking;
+use tellask::mux::Name;
+use tellask::{
+    At, DatagramPort, Filter, Fragmenter, Join, Limits, Loopback, MemoryAddr, Mux, PeerAddr, Seed,
+    Stack,
+};
+
+type Peer = PeerAddr<MemoryAddr>;
+type Channel = At<Name, Peer>;
+
+/// All scenarios that are played by plans.
+pub const SCENARIOS: &[&dyn Scenario] = &[
+    &PORT,
+    &SECURE,
+    &FRAGMENTS,
+    &SECURE_FRAGMENTS,
+    &ASKS,
+    &SECURE_ASKS,
+    &NODE,
+    &TIGHT,
+    &IMPOSTORS,
+    &PAUSES,
+    &PRESSURE,
+    &BETWEEN,
+    &FLOOD,
+    &DIALS,
+];
+
+/// The scenario of this name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static dyn Scenario> {
+    SCENARIOS.iter().copied().find(|scenario| scenario.menu().scenario == name)
+}
+
+/// The largest message of many fragments.
+const FRAGMENTED: usize = 64 * 1_024;
+
+/// What a scenario puts up with that protects its bytes.
+const SEALED: Menu = Menu {
+    scenario: "",
+    nodes: (2, 5),
+    phase: Duration::from_secs(20),
+    every: Duration::from_millis(150),
+    tampering: true,
+    replays: true,
+    crashes: true,
+    mtus: false,
+    clocks: true,
+    strains: true,
+};
+/// What one does that does not.
+const CLEAR: Menu = Menu { tampering: false, replays: false, clocks: false, ..SEALED };
+
+/// What is zero once nobody has said anything for long, in whatever layer counts it: what is queued, put together, owed
+/// or waited for, and who was told to wait.
+const EMPTY: [&str; 25] = [
+    "send_bytes",
+    "send_waiting_peers",
+    "send_full",
+    "send_full_peers",
+    "send_blocked",
+    "receive_bytes",
+    "receive_events",
+    "waiting_bytes",
+    "waiting_peers",
+    "half_open",
+    "dialling",
+    "held_bytes",
+    "paused",
+    "reassembly_bytes",
+    "reassembly_messages",
+    "reassembly_sources",
+    "asks",
+    "owed",
+    "asked_bytes",
+    "parts_bytes",
+    "remembered_bytes",
+    "requests_waiting",
+    "identifying",
+    "full_below",
+    "unsettled",
+];
+
+const TELLS: Promises = Promises {
+    says: Says::Tells,
+    sizes: &[8, 60, 300, 1_200],
+    once_from: 0,
+    recovery: Duration::from_secs(20),
+    patience: Duration::from_secs(8),
+    drain: Duration::from_secs(20),
+    empty: &EMPTY,
+    marks: &[],
+};
+
+/// Marks of networks.
+const CRASHED: Mark = Mark { name: "a node crashed", reached: |tally| tally.noted("crash") > 0 };
+const UNDELIVERED: Mark = Mark {
+    name: "a sender was told that a message is undelivered",
+    reached: |tally| tally.noted("undelivered") > 0,
+};
+
+macro_rules! counted {
+    ($name:literal, $counter:literal) => {
+        Mark { name: $name, reached: |tally| tally.counted($counter) > 0 }
+    };
+}
+
+const REPLAYED: Mark = counted!("a replay was refused", "rejected_replayed");
+const STALE: Mark = counted!("an old hello was refused", "rejected_stale");
+const BOTH: Mark = counted!("both sides began at once", "rejected_yielded");
+const FORGED: Mark = counted!("what opens under no key was refused", "rejected_undecryptable");
+const MALFORMED: Mark = counted!("what is no message was refused", "rejected_malformed");
+const SIGNATURE: Mark = counted!("a wrong signature was refused", "rejected_signature");
+const FAILED: Mark = counted!("a handshake failed", "handshakes_failed");
+const RENEWED: Mark = Mark {
+    name: "sessions were renewed",
+    // A handshake takes two messages of each side.
+    reached: |tally| tally.counted("handshakes_sent") > tally.counted("peers_up") * 6,
+};
+const GONE: Mark = Mark { name: "a peer went down", reached: |tally| tally.noted("down") > 0 };
+const EXPIRED: Mark = counted!("a reassembly expired", "expired");
+const JOINED: Mark = counted!("a message was put together", "delivered_joined");
+const LATE: Mark = counted!("a fragment came late", "late");
+const TWICE: Mark = counted!("a fragment came twice", "duplicates");
+const ASK_TWICE: Mark = counted!("a packet of an ask came twice", "duplicates");
+const RESENT: Mark = counted!("a part was lost", "packets_lost");
+const ASK_FAILED: Mark = counted!("an ask failed", "asks_failed");
+const WITHDRAWN: Mark = counted!("a request was withdrawn", "withdrawn");
+const OTHER_SESSION: Mark = counted!("a session of asks was lost", "sessions_lost");
+const WITH_SESSION: Mark =
+    counted!("parts of a message were dropped with a session", "dropped_with_session");
+
+static PORT: Subject<MemoryAddr> = Subject {
+    menu: Menu { scenario: "port", mtus: true, replays: true, ..CLEAR },
+    about: "bare datagrams: what arrives is whole and from its sender, and what does not is accounted for",
+    promises: Promises {
+        once_from: usize::MAX,
+        sizes: &[8, 300, 1_190, 1_390],
+        recovery: Duration::from_secs(1),
+        drain: Duration::from_secs(3),
+        marks: &[
+            CRASHED,
+            Mark { name: "a copy was heard", reached: |tally| tally.noted("heard again") > 0 },
+            counted!("a datagram was larger than its way takes", "too_large"),
+            UNDELIVERED,
+        ],
+        ..TELLS
+    },
+    make: |_, _, _| Box::new(DatagramPort::new(&Limits::default())),
+    addr: |_, number| MemoryAddr(number),
+};
+
+static SECURE: Subject<Peer> = Subject {
+    menu: Menu { scenario: "secure", nodes: (2, 6), ..SEALED },
+    about: "p2pke, with a new session every second",
+    promises: Promises {
+        marks: &[
+            CRASHED,
+            UNDELIVERED,
+            REPLAYED,
+            STALE,
+            BOTH,
+            FORGED,
+            MALFORMED,
+            SIGNATURE,
+            FAILED,
+            RENEWED,
+            GONE,
+        ],
+        ..TELLS
+    },
+    make: |plan, number, life| Box::new(secure(plan, number, life, &Limits::default())),
+    addr: peer,
+};
+
+static FRAGMENTS: Subject<MemoryAddr> = Subject {
+    menu: Menu { scenario: "fragments", every: Duration::from_millis(250), ..CLEAR },
+    about: "messages of many fragments over bare datagrams",
+    promises: Promises {
+        sizes: &[8, 1_300, 2_500, 4_700, 12_000],
+        // What fits one fragment is not remembered.
+        once_from: 1_400,
+        recovery: Duration::from_secs(5),
+        drain: Duration::from_secs(15),
+        marks: &[CRASHED, EXPIRED, JOINED, TWICE, LATE],
+        ..TELLS
+    },
+    make: |plan, number, life| {
+        let limits = Limits::default();
+        let fragmenter = Fragmenter::new(FRAGMENTED, &secret(plan, number, life), &limits);
+        Box::new(Stack::new(DatagramPort::new(&limits), fragmenter))
+    },
+    addr: |_, number| MemoryAddr(number),
+};
+
+static SECURE_FRAGMENTS: Subject<Peer> = Subject {
+    menu: Menu { scenario: "secure-fragments", every: Duration::from_millis(300), ..SEALED },
+    about: "messages of many fragments over p2pke, whose sessions come and go",
+    promises: Promises {
+        sizes: &[8, 1_200, 2_500, 4_700, 12_000],
+        drain: Duration::from_secs(25),
+        marks: &[CRASHED, EXPIRED, JOINED, REPLAYED, RENEWED, WITH_SESSION],
+        ..TELLS
+    },
+    make: |plan, number, life| {
+        let limits = Limits::default();
+        let fragmenter = Fragmenter::new(FRAGMENTED, &secret(plan, number, life), &limits);
+        Box::new(Stack::new(secure(plan, number, life, &limits), fragmenter))
+    },
+    addr: peer,
+};
+
+static ASKS: Subject<MemoryAddr> = Subject {
+    menu: Menu { scenario: "bare-asks", nodes: (2, 4), replays: true, ..CLEAR },
+    about: "asks over bare datagrams: each runs once, and has one outcome",
+    promises: Promises {
+        says: Says::Asks,
+        sizes: &[8, 200, 3_000, 20_000],
+        recovery: Duration::from_secs(30),
+        drain: Duration::from_secs(90),
+        marks: &[CRASHED, ASK_TWICE, RESENT, ASK_FAILED, WITHDRAWN, OTHER_SESSION],
+        ..TELLS
+    },
+    make: |plan, number, life| {
+        let limits = Limits::default();
+        let asking = Asking::new(&secret(plan, number, life), &limits);
+        Box::new(Stack::new(DatagramPort::new(&limits), asking))
+    },
+    addr: |_, number| MemoryAddr(number),
+};
+
+static SECURE_ASKS: Subject<Peer> = Subject {
+    menu: Menu { scenario: "secure-asks", nodes: (2, 4), ..SEALED },
+    about: "tells and asks over p2pke",
+    promises: Promises {
+        says: Says::Both,
+        sizes: &[8, 200, 1_200],
+        recovery: Duration::from_secs(40),
+        drain: Duration::from_secs(90),
+        marks: &[CRASHED, RESENT, ASK_FAILED, OTHER_SESSION, REPLAYED, GONE],
+        ..TELLS
+    },
+    make: |plan, number, life| {
+        let limits = Limits::default();
+        let asking = Asking::new(&secret(plan, number, life), &limits);
+        Box::new(Stack::new(secure(plan, number, life, &limits), asking))
+    },
+    addr: peer,
+};
+
+static NODE: Subject<Channel> = Subject {
+    menu: Menu { scenario: "node", nodes: (2, 4), every: Duration::from_millis(300), ..SEALED },
+    about: "all that a node of the command has: p2pke, fragments, asks, messages to oneself, channels, an allow-list",
+    promises: Promises {
+        says: Says::Both,
+        sizes: &[8, 200, 2_500, 9_000],
+        recovery: Duration::from_secs(40),
+        drain: Duration::from_secs(90),
+        marks: &[CRASHED, RESENT, JOINED, ASK_FAILED],
+        ..TELLS
+    },
+    make: |plan, number, life| {
+        let (limits, secret) = (Limits::default(), secret(plan, number, life));
+        let members = plan.nodes.iter().map(|node| peer(plan, *node).id).collect();
+        let secure = Stack::new(secure(plan, number, life, &limits), Filter::new(members, &limits));
+        let large = Stack::new(secure, Fragmenter::new(FRAGMENTED, &secret, &limits));
+        let asking = Stack::new(large, Asking::new(&secret, &limits));
+        let looped = Stack::new(asking, Loopback::new(&limits));
+        let channels = ["main", "other"].map(Name::from);
+        let mux = Mux::new(&limits).with_channels(channels).expect("two channels have room");
+        Box::new(Stack::new(Stack::new(looped, mux), Join::new(&limits)))
+    },
+    addr: |plan, number| At { key: Name::from("main"), addr: peer(plan, number) },
+};
+
+static TIGHT: Subject<Peer> = Subject {
+    menu: Menu { scenario: "tight", every: Duration::from_millis(60), ..SEALED },
+    about: "the same with little room everywhere: what does not fit is refused, and nothing is lost without a word",
+    promises: Promises {
+        says: Says::Both,
+        sizes: &[8, 1_200, 4_700, 12_000],
+        recovery: Duration::from_secs(40),
+        drain: Duration::from_secs(90),
+        marks: &[
+            CRASHED,
+            JOINED,
+            Mark {
+                name: "an answerer was busy",
+                reached: |tally| tally.counted("refused_busy") > 0,
+            },
+            counted!("a reassembly made room for another", "evicted"),
+        ],
+        ..TELLS
+    },
+    make: |plan, number, life| {
+        let (limits, secret) = (little(), secret(plan, number, life));
+        let large = Stack::new(
+            secure(plan, number, life, &limits),
+            Fragmenter::new(16 * 1_024, &secret, &limits),
+        );
+        Box::new(Stack::new(large, Asking::new(&secret, &limits)))
+    },
+    addr: peer,
+};
+
+/// Little room.
+fn little() -> Limits {
+    let mut limits = Limits::default();
+    (limits.waiting_per_peer, limits.waiting) = (4 * 1_024, 16 * 1_024);
+    (limits.send_per_peer, limits.send) = (8 * 1_024, 32 * 1_024);
+    (limits.reassembly_per_peer, limits.reassembly) = (24 * 1_024, 64 * 1_024);
+    (limits.partials_per_peer, limits.partials) = (4, 8);
+    (limits.asks_per_peer, limits.ask_max) = (4, 16 * 1_024);
+    (limits.ask_sending_per_peer, limits.ask_sending) = (32 * 1_024, 64 * 1_024);
+    (limits.ask_receiving_per_peer, limits.ask_receiving) = (32 * 1_024, 64 * 1_024);
+    (limits.ask_remembered_per_peer, limits.ask_remembered) = (32 * 1_024, 64 * 1_024);
+    limits
+}
+
+fn peer(plan: &Plan, number: u32) -> Peer {
+    addr(plan.seed, number)
+}
+
+/// What the upper layers of a node in this life are seeded with.
+fn secret(plan: &Plan, number: u32, life: u32) -> Seed {
+    Seed::from_u64(plan.seed).child("campaign").child(&format!("{number}/{life}"))
+}
+
+fn secure(plan: &Plan, number: u32, life: u32, limits: &Limits) -> Secure {
+    let made = Made { timing: timing(), limits: limits.clone(), suite: plan.suite };
+    node(plan.seed, number, life, &made)
+}

@@ -1,0 +1,106 @@
+//! What a campaign is about: a stack, and what it promises.
+
+use crate::plan::{Menu, Plan};
+use core::fmt;
+use core::time::Duration;
+use tellask::swarm::BoxSwarm;
+use tellask::{Datagram, DatagramInput, MemoryAddr};
+
+/// A stack in a campaign. In a box, so that the campaign is compiled once for all stacks of these addresses.
+pub(super) type Stack<A> = BoxSwarm<DatagramInput<MemoryAddr>, Datagram<MemoryAddr>, A>;
+
+/// A stack and what it promises.
+pub(super) struct Subject<A> {
+    pub(super) menu: Menu,
+    pub(super) about: &'static str,
+    pub(super) promises: Promises,
+    /// Makes the stack of a node: of the plan, the node's number, and which of its lives it begins.
+    pub(super) make: fn(&Plan, u32, u32) -> Stack<A>,
+    /// What a node is called by the others.
+    pub(super) addr: fn(&Plan, u32) -> A,
+}
+
+/// What a stack promises, and how it is played with.
+#[derive(Clone, Copy, Debug)]
+pub struct Promises {
+    /// What is said over it.
+    pub says: Says,
+    /// The lengths of what is said.
+    pub sizes: &'static [usize],
+    /// A message of so many bytes or more is heard once at the most; a shorter one as often as it comes.
+    pub once_from: usize,
+    /// Within this time after all is well again everybody hears everybody.
+    pub recovery: Duration,
+    /// How long an answer is waited for.
+    pub patience: Duration,
+    /// After so long without talk nothing is held any more.
+    pub drain: Duration,
+    /// What holds nothing then, by the last parts of the names of gauges.
+    pub empty: &'static [&'static str],
+    /// What must happen in some run of a campaign.
+    pub marks: &'static [Mark],
+}
+
+/// What players say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Says {
+    /// Messages.
+    Tells,
+    /// Requests.
+    Asks,
+    /// Both in turn.
+    Both,
+}
+
+/// Something that must have happened in some run of a campaign, or the campaign is blind for it.
+#[derive(Clone, Copy)]
+pub struct Mark {
+    /// In words.
+    pub name: &'static str,
+    /// Whether it happened in this run.
+    pub reached: fn(&Tally) -> bool,
+}
+
+impl fmt::Debug for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// What a run came to, for marks.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// The counters of all nodes in all their lives.
+    pub stats: tellask::stats::Snapshot,
+    /// What was noted, how often, by the books.
+    pub noted: std::collections::BTreeMap<&'static str, u64>,
+}
+
+impl Tally {
+    /// The sum of all counters whose last part is `name`.
+    #[must_use]
+    pub fn counted(&self, name: &str) -> u64 {
+        self.stats.total(name)
+    }
+
+    /// How often the books noted this.
+    #[must_use]
+    pub fn noted(&self, name: &str) -> u64 {
+        self.noted.get(name).copied().unwrap_or(0)
+    }
+}
+
+/// A scenario of the campaign: it is played by plans.
+pub trait Scenario: Sync + Send {
+    /// What plans of it are chosen from.
+    fn menu(&self) -> Menu;
+
+    /// In one line, what it is about.
+    fn about(&self) -> &'static str;
+
+    /// What its stack promises.
+    fn promises(&self) -> Promises;
+
+    /// Plays a plan of it.
+    fn play(&self, plan: &Plan, look: super::Look) -> super::Played;
+}

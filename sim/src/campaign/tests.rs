@@ -1,0 +1,107 @@
+use super::*;
+use crate::net::Chance;
+use crate::plan::{Fault, Plan, generate};
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
+
+fn scenario(name: &str) -> &'static dyn Scenario {
+    find(name).expect("it is one of them")
+}
+
+#[test]
+fn a_plan_gives_the_same_run_each_time_and_another_seed_another() {
+    for scenario in SCENARIOS {
+        let play = |seed| scenario.play(&generate(&scenario.menu(), seed), Look::default());
+        let (one, again, other) = (play(3), play(3), play(4));
+        assert_eq!((one.trace, &one.bins), (again.trace, &again.bins));
+        assert_ne!(one.trace, other.trace);
+    }
+}
+
+#[test]
+fn what_is_said_is_in_bins_to_the_message_whichever_scenario_it_is() {
+    for scenario in SCENARIOS {
+        let plan = generate(&scenario.menu(), 1);
+        let played = scenario.play(&plan, Look::default());
+        assert!(!played.bins.contains_key("vanished"), "{played}");
+        let refused: u64 =
+            played.bins.iter().filter(|(bin, _)| bin.starts_with("refused")).map(|bin| bin.1).sum();
+        let delivered = played.bins.get("delivered").copied().unwrap_or(0);
+        let answered = played.bins.get("answered").copied().unwrap_or(0);
+        assert!(delivered + answered > 50 && played.said() > refused, "{played}");
+    }
+}
+
+#[test]
+fn the_verdicts_of_a_run_listed_are_the_same_run() {
+    for name in ["secure", "fragments", "bare-asks"] {
+        let mut plan = generate(&scenario(name).menu(), 5);
+        let drawn = scenario(name).play(&plan, Look::at_verdicts());
+        assert!(!drawn.verdicts.is_empty(), "{plan}");
+        plan.verdicts = Some(drawn.verdicts);
+        let listed: Plan = plan.to_string().parse().expect("its text is a plan");
+        assert_eq!(scenario(name).play(&listed, Look::default()).trace, drawn.trace, "{name}");
+    }
+}
+
+#[test]
+fn minimising_finds_the_two_items_that_matter_among_many() {
+    let mut tests = 0;
+    let left = ddmin((0..100).collect(), |items: &[u32]| {
+        tests += 1;
+        items.contains(&17) && items.contains(&71)
+    });
+    assert_eq!(left, [17, 71]);
+    assert!(tests < 150, "{tests}");
+    assert!(ddmin(vec![1, 2, 3], |_| true).is_empty());
+}
+
+#[test]
+fn a_campaign_in_parts_and_on_threads_plays_other_seeds_and_comes_to_the_same_in_all() {
+    let campaign = |jobs, shard, runs| Campaign {
+        scenarios: vec![scenario("port"), scenario("secure")],
+        seed: 100,
+        runs: Some(runs),
+        jobs,
+        shard,
+        ..Campaign::default()
+    };
+    let calls = AtomicU64::new(0);
+    let whole = campaign(1, (0, 1), 8).run(|| true, |_| _ = calls.fetch_add(1, Ordering::Relaxed));
+    assert_eq!(calls.into_inner(), 16, "before each and after each");
+    assert_eq!((whole.runs(), whole.is_ok()), (8, true), "{whole}");
+    assert_eq!(campaign(3, (0, 1), 8).run(|| true, |_| ()), whole);
+
+    let mut merged = Results::default();
+    for part in 0..2 {
+        let part = campaign(1, (part, 2), 4).run(|| true, |_| ());
+        merged.merge(part.to_string().parse().expect("its text is it"));
+    }
+    assert_eq!(merged.runs(), 8);
+    assert!(merged.scenarios["secure"].bins["delivered"] > 0, "{merged}");
+}
+
+#[test]
+fn a_campaign_that_never_saw_what_must_happen_sometimes_is_blind_and_fails() {
+    let mut results = Results::default();
+    let mut plan = generate(&scenario("secure").menu(), 1);
+    plan.steps.clear();
+    plan.phase = Duration::from_secs(2);
+    let played = scenario("secure").play(&plan, Look::default());
+    assert!(played.is_ok(), "{played}");
+    for seed in 0..BLIND_AFTER - 1 {
+        results.add("secure", seed, &played);
+    }
+    assert!(results.is_ok(), "it may still come");
+    results.add("secure", BLIND_AFTER, &played);
+    assert!(results.blind().contains(&("secure".into(), "a node crashed")));
+    assert!(!results.is_ok());
+}
+
+#[test]
+fn a_plan_that_does_not_fail_is_not_shrunk() {
+    let mut plan = generate(&scenario("port").menu(), 1);
+    plan.steps
+        .retain(|step| matches!(step.what, Fault::Net(faults) if faults.loss == Chance::NEVER));
+    assert!(shrink(scenario("port"), &plan, || true).is_none());
+}
