@@ -5,6 +5,7 @@
 //! | ChaCha20-Poly1305 | the text as it is, and a keyed checksum of key, counter, associated data and text |
 //! | X25519 | products of odd numbers modulo 2^64 |
 //! | Ed25519 | a checksum of public key and message, which everybody can make |
+//! | BLAKE2b, HKDF | checksums |
 //!
 //! Each output is as long as what it stands for, so that a run is as with the protocol's own suite: the same events at the
 //! same times, wherever no comparison of keys or hashes decides. It notices what goes wrong by mistake: another
@@ -14,7 +15,7 @@
 //! Refused: nothing. Only a [`SecretKey`] made with [`key`] uses it, and the builders of nodes on sockets
 //! take such a key for the protocol's own.
 
-use crate::net::mix;
+use crate::net::{Running, mix};
 use tellask::identity::{ForeignSuite, SecretKey};
 
 /// The suite.
@@ -59,26 +60,37 @@ impl ForeignSuite for Toy {
     }
 
     fn sign(&self, public: &[u8; 32], message: &[u8]) -> [u8; 64] {
-        let mut sum = Sum::new(3);
+        let mut sum = Running::new(3);
         sum.bytes(public);
         sum.bytes(message);
-        let mut signature = [0; 64];
-        for (nth, chunk) in signature.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-            *chunk = mix(sum.0 ^ nth as u64).to_le_bytes();
-        }
-        signature
+        stretch(sum)
     }
 
     fn verify(&self, public: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
         self.sign(public, message) == *signature
     }
+
+    fn hash(&self, parts: &[&[u8]]) -> [u8; 64] {
+        let mut sum = Running::new(4);
+        parts.iter().for_each(|part| sum.bytes(part));
+        stretch(sum)
+    }
+
+    fn derive(&self, key: &[u8; 64], input: &[u8]) -> ([u8; 64], [u8; 64]) {
+        let mut sum = Running::new(5);
+        sum.bytes(key);
+        sum.bytes(input);
+        let first = stretch(sum);
+        sum.word(1);
+        (first, stretch(sum))
+    }
 }
 
 /// An odd number, so that no product loses bits.
 fn exponent(secret: &[u8; 32]) -> u64 {
-    let mut sum = Sum::new(1);
+    let mut sum = Running::new(1);
     sum.bytes(secret);
-    sum.0 | 1
+    mix(sum.0) | 1
 }
 
 /// A number as 32 bytes: itself, and what follows from it.
@@ -93,42 +105,25 @@ fn spread(number: u64) -> [u8; 32] {
 }
 
 fn tag(key: &[u8; 32], counter: u64, ad: &[u8], text: &[u8]) -> [u8; 16] {
-    let mut sum = Sum::new(2);
+    let mut sum = Running::new(2);
     sum.bytes(key);
     sum.word(counter);
     sum.bytes(ad);
     sum.bytes(text);
     let mut tag = [0; 16];
     let (low, high) = tag.split_at_mut(8);
-    low.copy_from_slice(&sum.0.to_le_bytes());
+    low.copy_from_slice(&mix(sum.0).to_le_bytes());
     high.copy_from_slice(&mix(!sum.0).to_le_bytes());
     tag
 }
 
-/// A checksum.
-struct Sum(u64);
-
-impl Sum {
-    const fn new(domain: u64) -> Self {
-        Self(domain.wrapping_mul(BASE))
+/// A checksum as 64 bytes.
+fn stretch(sum: Running) -> [u8; 64] {
+    let mut bytes = [0; 64];
+    for (nth, chunk) in bytes.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+        *chunk = mix(sum.0 ^ nth as u64).to_le_bytes();
     }
-
-    const fn word(&mut self, word: u64) {
-        self.0 = mix(self.0.rotate_left(23) ^ word).wrapping_add(BASE);
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        let (chunks, rest) = bytes.as_chunks::<8>();
-        for chunk in chunks {
-            self.word(u64::from_le_bytes(*chunk));
-        }
-        let mut last = [0; 8];
-        for (to, from) in last.iter_mut().zip(rest) {
-            *to = *from;
-        }
-        self.word(u64::from_le_bytes(last));
-        self.word(bytes.len() as u64);
-    }
+    bytes
 }
 
 #[cfg(test)]
@@ -166,5 +161,31 @@ mod tests {
         assert!(Toy.verify(toy.public().as_bytes(), b"x", &signature));
         assert!(!Toy.verify(toy.public().as_bytes(), b"y", &signature));
         assert!(own.public().verify(b"x", &signature).is_err(), "nobody in earnest takes it");
+    }
+
+    #[test]
+    fn hashes_and_keys_follow_from_all_that_went_in() {
+        assert_eq!(Toy.hash(&[b"one", b"two"]), Toy.hash(&[b"one", b"two"]));
+        for other in [&[&b"one"[..], b"twp"][..], &[b"onetwo"], &[b"two", b"one"], &[b"one"], &[]] {
+            assert_ne!(Toy.hash(&[b"one", b"two"]), Toy.hash(other));
+        }
+        let (first, second) = Toy.derive(&[1; 64], b"input");
+        assert_eq!((first, second), Toy.derive(&[1; 64], b"input"));
+        assert_ne!(first, second);
+        assert_ne!(first, Toy.derive(&[2; 64], b"input").0);
+        assert_ne!(second, Toy.derive(&[1; 64], b"inpus").1);
+    }
+
+    #[test]
+    fn each_bit_counts_wherever_it_is() {
+        let bytes = [0x5a; 77];
+        let hash = Toy.hash(&[&bytes]);
+        for nth in 0..bytes.len() * 8 {
+            let mut other = bytes;
+            other[nth / 8] ^= 1 << (nth % 8);
+            assert_ne!(Toy.hash(&[&other]), hash, "bit {nth}");
+        }
+        let hashes = (0..100).map(|len| Toy.hash(&[&vec![0; len]]));
+        assert_eq!(hashes.collect::<std::collections::BTreeSet<_>>().len(), 100);
     }
 }

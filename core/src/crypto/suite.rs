@@ -1,14 +1,14 @@
-//! Whose cipher, key exchange and signatures a key pair is used with: the protocol's own.
+//! Whose cipher, key exchange, signatures and hashes a key pair is used with: the protocol's own.
 //!
 //! With the feature `foreign-suite`, which the simulator alone switches on, a
 //! [`SecretKey`](crate::identity::SecretKey) may be made for another suite, whose outputs have the same lengths. Then all
 //! that is built on it follows. Without the feature this type has no size, and there is no other suite.
 
-use super::{AeadKey, Ephemeral, Rejected, x25519, x25519_public};
+use super::{AeadKey, Ephemeral, Rejected, blake2b_256, blake2b_512, hkdf2, x25519, x25519_public};
 use zeroize::Zeroizing;
 
-/// Somebody else's cipher, key exchange and signatures, for simulations that need not keep secrets and have
-/// to be fast. Hashes stay the protocol's.
+/// Somebody else's cipher, key exchange, signatures and hashes, for simulations that need not keep secrets and
+/// have to be fast. The ids of keys stay the protocol's.
 ///
 /// All is as long as what it stands for. Nothing is drawn or kept in an implementation: the same calls
 /// give the same bytes.
@@ -38,6 +38,12 @@ pub trait ForeignSuite: core::fmt::Debug + Sync {
 
     /// Whether that is its signature.
     fn verify(&self, public: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool;
+
+    /// What stands for these parts, in this order.
+    fn hash(&self, parts: &[&[u8]]) -> [u8; 64];
+
+    /// Two keys that follow from one and from an input.
+    fn derive(&self, key: &[u8; 64], input: &[u8]) -> ([u8; 64], [u8; 64]);
 }
 
 /// Which suite.
@@ -108,6 +114,44 @@ impl Suite {
             #[cfg(feature = "foreign-suite")]
             Self::Foreign(suite) => {
                 suite.verify(public, message, signature).then_some(()).ok_or(Rejected)
+            }
+        }
+    }
+
+    /// A handshake's hash of `parts`.
+    pub(crate) fn hash(self, parts: &[&[u8]]) -> [u8; 64] {
+        match self {
+            Self::Own => blake2b_512(parts),
+            #[cfg(feature = "foreign-suite")]
+            Self::Foreign(suite) => suite.hash(parts),
+        }
+    }
+
+    /// What a whole message is known by.
+    pub(crate) fn digest(self, message: &[u8]) -> [u8; 32] {
+        match self {
+            Self::Own => blake2b_256(&[message]),
+            #[cfg(feature = "foreign-suite")]
+            Self::Foreign(suite) => {
+                let mut digest = [0; 32];
+                digest.copy_from_slice(&suite.hash(&[message])[..32]);
+                digest
+            }
+        }
+    }
+
+    /// The two keys of Noise's HKDF.
+    pub(crate) fn derive(
+        self,
+        chaining_key: &[u8; 64],
+        input: &[u8],
+    ) -> (Zeroizing<[u8; 64]>, Zeroizing<[u8; 64]>) {
+        match self {
+            Self::Own => hkdf2(chaining_key, input),
+            #[cfg(feature = "foreign-suite")]
+            Self::Foreign(suite) => {
+                let (first, second) = suite.derive(chaining_key, input);
+                (Zeroizing::new(first), Zeroizing::new(second))
             }
         }
     }

@@ -11,7 +11,7 @@
 //!
 //! NN authenticates nobody. What is built on it signs the [`Split::hash`].
 
-use crate::crypto::{AeadKey, Suite, TAG_LEN, blake2b_512, hkdf2};
+use crate::crypto::{AeadKey, Suite, TAG_LEN};
 use alloc::vec::Vec;
 use core::fmt;
 use zeroize::{Zeroize as _, Zeroizing};
@@ -59,7 +59,7 @@ impl Initiator {
         let public = suite.public(&secret);
         out.extend_from_slice(&public);
         out.extend_from_slice(payload);
-        let hash = first_hash(prologue, &public, payload);
+        let hash = first_hash(suite, prologue, &public, payload);
         Self { suite, secret, hash }
     }
 
@@ -85,7 +85,7 @@ impl Initiator {
             out.truncate(start);
             return Err(NoiseError);
         }
-        Ok(Split::new(self.suite, &ck, blake2b_512(&[&ad, sealed])))
+        Ok(Split::new(self.suite, &ck, self.suite.hash(&[&ad, sealed])))
     }
 }
 
@@ -114,7 +114,7 @@ impl<'a> Responder<'a> {
         message: &'a [u8],
     ) -> Result<(Self, &'a [u8]), NoiseError> {
         let (public, payload) = message.split_first_chunk::<DH_LEN>().ok_or(NoiseError)?;
-        Ok((Self { suite, public, hash: first_hash(prologue, public, payload) }, payload))
+        Ok((Self { suite, public, hash: first_hash(suite, prologue, public, payload) }, payload))
     }
 
     /// The handshake hash after message 1.
@@ -140,7 +140,7 @@ impl<'a> Responder<'a> {
         out.extend_from_slice(payload);
         let tag = key.seal(0, &ad, &mut out[start..]);
         out.extend_from_slice(&tag);
-        Ok(Split::new(self.suite, &ck, blake2b_512(&[&ad, &out[start..]])))
+        Ok(Split::new(self.suite, &ck, self.suite.hash(&[&ad, &out[start..]])))
     }
 }
 
@@ -164,7 +164,7 @@ pub struct Split {
 
 impl Split {
     fn new(suite: Suite, ck: &[u8; HASH_LEN], hash: [u8; HASH_LEN]) -> Self {
-        let (initiator, responder) = hkdf2(ck, &[]);
+        let (initiator, responder) = suite.derive(ck, &[]);
         let (initiator, responder) = (key_of(&initiator), key_of(&responder));
         Self { suite, initiator, responder, hash }
     }
@@ -231,10 +231,15 @@ fn name_hash() -> [u8; HASH_LEN] {
     hash
 }
 
-fn first_hash(prologue: &[u8], public: &[u8; DH_LEN], payload: &[u8]) -> [u8; HASH_LEN] {
-    let hash = blake2b_512(&[&name_hash(), prologue]);
-    let hash = blake2b_512(&[&hash, public]);
-    blake2b_512(&[&hash, payload])
+fn first_hash(
+    suite: Suite,
+    prologue: &[u8],
+    public: &[u8; DH_LEN],
+    payload: &[u8],
+) -> [u8; HASH_LEN] {
+    let hash = suite.hash(&[&name_hash(), prologue]);
+    let hash = suite.hash(&[&hash, public]);
+    suite.hash(&[&hash, payload])
 }
 
 /// Mixes the responder's `e` and the shared secret: the chaining key, the key of message 2's
@@ -245,8 +250,8 @@ fn second_keys(
     public: &[u8; DH_LEN],
     shared: &[u8; DH_LEN],
 ) -> (Zeroizing<[u8; HASH_LEN]>, AeadKey, [u8; HASH_LEN]) {
-    let hash = blake2b_512(&[hash, public]);
-    let (ck, key) = hkdf2(&name_hash(), shared);
+    let hash = suite.hash(&[hash, public]);
+    let (ck, key) = suite.derive(&name_hash(), shared);
     (ck, suite.aead(&key_of(&key)), hash)
 }
 

@@ -23,7 +23,15 @@ impl Purpose {
     }
 
     pub(crate) fn sign(self, key: &SecretKey, message: &[u8]) -> [u8; 64] {
-        key.sign(&presignature(self.text(), message))
+        key.sign(&self.presignature(key.suite(), message))
+    }
+
+    fn presignature(self, suite: Suite, message: &[u8]) -> [u8; 64] {
+        match suite {
+            Suite::Own => presignature(self.text(), message),
+            #[cfg(feature = "foreign-suite")]
+            Suite::Foreign(suite) => suite.hash(&[self.text(), message]),
+        }
     }
 
     pub(crate) fn verify(
@@ -33,7 +41,7 @@ impl Purpose {
         message: &[u8],
         signature: &[u8; 64],
     ) -> Result<(), Rejected> {
-        suite.verify(key.as_bytes(), &presignature(self.text(), message), signature)
+        suite.verify(key.as_bytes(), &self.presignature(suite, message), signature)
     }
 }
 

@@ -452,8 +452,3 @@ impl Sealer {
         }
     }
 }
-
-/// The BLAKE2b-256 of a message: ids of hellos, and what exact repeats are known by.
-pub(crate) fn digest(message: &[u8]) -> [u8; 32] {
-    crate::crypto::blake2b_256(&[message])
-}

@@ -216,7 +216,7 @@ impl Node {
 
 /// The id of the session that a hello begins.
 fn digest_of(hello: &[u8]) -> [u8; 32] {
-    crate::p2pke::session::digest(hello)
+    crate::crypto::blake2b_256(&[hello])
 }
 
 /// The single element.

@@ -14,6 +14,50 @@ pub(crate) const fn mix(mut bits: u64) -> u64 {
     bits ^ (bits >> 31)
 }
 
+/// A running hash of words and bytes. No cryptographic one: nobody attacks a simulation with its own traces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Running(pub(crate) u64);
+
+impl Running {
+    pub(crate) const fn new(domain: u64) -> Self {
+        Self(domain.wrapping_mul(STEP))
+    }
+
+    pub(crate) const fn word(&mut self, word: u64) {
+        self.pair(word, 0);
+    }
+
+    /// Takes in two words for the price of one: the halves of a product. What there was is added, or a word
+    /// that makes a factor zero would wipe it out.
+    pub(crate) const fn pair(&mut self, one: u64, other: u64) {
+        let product = (one ^ STEP) as u128 * (other ^ self.0 ^ ODD) as u128;
+        let folded = product as u64 ^ (product >> 64) as u64;
+        self.0 = folded.wrapping_add(self.0.rotate_left(23)).wrapping_add(STEP);
+    }
+
+    /// Takes in `bytes`, with how many they are.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        let (pairs, rest) = bytes.as_chunks::<16>();
+        for pair in pairs {
+            self.chunk(pair);
+        }
+        if !rest.is_empty() {
+            let mut last = [0; 16];
+            for (to, from) in last.iter_mut().zip(rest) {
+                *to = *from;
+            }
+            self.chunk(&last);
+        }
+        self.word(bytes.len() as u64);
+    }
+
+    const fn chunk(&mut self, pair: &[u8; 16]) {
+        let both = u128::from_le_bytes(*pair);
+        self.pair(both as u64, (both >> 64) as u64);
+    }
+}
+
+const ODD: u64 = 0xd6e8_feb8_6659_fd93;
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The draws about one datagram.

@@ -6,7 +6,7 @@
 //! byte by byte; the first difference changes every hash after it. It is no cryptographic hash: nobody
 //! attacks a simulation with its own trace.
 
-use super::draw::mix;
+use super::draw::{Running, mix};
 use core::fmt;
 
 /// A running hash of what happened.
@@ -31,19 +31,12 @@ impl Trace {
 
     pub(crate) fn add(&mut self, words: &[u64], bytes: &[u8]) {
         self.steps += 1;
-        for word in words {
-            self.word(*word);
+        let mut hash = Running(self.hash);
+        for pair in words.chunks(2) {
+            hash.pair(pair.first().map_or(0, |word| *word), pair.get(1).map_or(0, |word| *word));
         }
-        let (chunks, rest) = bytes.as_chunks::<8>();
-        for chunk in chunks {
-            self.word(u64::from_le_bytes(*chunk));
-        }
-        let mut last = [0; 8];
-        for (to, from) in last.iter_mut().zip(rest) {
-            *to = *from;
-        }
-        self.word(u64::from_le_bytes(last));
-        self.word(bytes.len() as u64);
+        hash.bytes(bytes);
+        self.hash = hash.0;
     }
 
     /// Takes in the trace of something that has this name. In whichever order that is done, it comes to
@@ -58,10 +51,6 @@ impl Trace {
     pub(crate) const fn merge(&mut self, other: Self) {
         self.hash = self.hash.wrapping_add(other.hash);
         self.steps += other.steps;
-    }
-
-    const fn word(&mut self, word: u64) {
-        self.hash = mix(self.hash.rotate_left(23) ^ word).wrapping_add(STEP);
     }
 }
 

@@ -6,9 +6,7 @@
 use super::dial::{Dial, Stage};
 use super::{Channel, Context, Failure, Proven, Reason, wins};
 use crate::identity::PublicKey;
-use crate::p2pke::session::{
-    Candidate, HandshakeError, Hello, Initiation, Session, SessionId, digest,
-};
+use crate::p2pke::session::{Candidate, HandshakeError, Hello, Initiation, Session, SessionId};
 use crate::p2pke::tai64n::Tai64n;
 use crate::time::Instant;
 use alloc::boxed::Box;
@@ -117,7 +115,7 @@ impl Channel {
         now: Instant,
         message: &[u8],
     ) -> Result<(), Reason> {
-        if self.repeat_resp_done(now, &digest(message)) {
+        if self.repeat_resp_done(now, &cx.key.suite().digest(message)) {
             return Ok(());
         }
         let mut reason = Reason::Unexpected;

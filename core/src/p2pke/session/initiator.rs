@@ -2,7 +2,7 @@
 
 use super::{
     HEADER_LEN, HandshakeError, INIT_DONE, INIT_HELLO, OVERHEAD, RESP_HELLO, Sealer, Session,
-    SessionId, Side, digest,
+    SessionId, Side,
 };
 use crate::crypto::{Suite, TAG_LEN};
 use crate::identity::{PublicKey, SecretKey};
@@ -45,7 +45,7 @@ impl Initiation {
         hello.extend_from_slice(&INIT_HELLO.to_be_bytes());
         let suite = key.suite();
         let noise = Initiator::start_under(suite, &[], ephemeral, &payload, &mut hello);
-        let id = SessionId(digest(&hello));
+        let id = SessionId(suite.digest(&hello));
         (Self { id, timestamp, started: now, suite, noise }, hello.into())
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     HEADER_LEN, HandshakeError, INIT_DONE, INIT_HELLO, OVERHEAD, RESP_DONE, RESP_HELLO, Sealer,
-    Session, SessionId, Side, digest,
+    Session, SessionId, Side,
 };
 use crate::crypto::{Suite, TAG_LEN};
 use crate::identity::{PublicKey, SecretKey};
@@ -51,7 +51,7 @@ impl<'a> Hello<'a> {
     /// The id of the session that the hello begins. Hashes the message.
     #[must_use]
     pub fn id(&self) -> SessionId {
-        SessionId(digest(self.message))
+        SessionId(self.suite.digest(self.message))
     }
 
     /// The key that the hello claims.
@@ -209,7 +209,7 @@ impl Candidate {
             window: Replay::new(),
             side: Side::Responder {
                 resp_hello: self.resp_hello.clone(),
-                init_done: digest(init_done),
+                init_done: self.split.suite().digest(init_done),
                 resp_done,
             },
         }
