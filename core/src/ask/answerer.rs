@@ -68,9 +68,9 @@ impl<A: Addr> Asking<A> {
                 }
                 let before = receiving.weight();
                 let taken = receiving.add(offset, &message.payload, room);
-                let grown = receiving.weight().saturating_sub(before);
-                peer.receiving += grown;
-                self.receiving += grown;
+                let after = receiving.weight();
+                peer.receiving = (peer.receiving + after).saturating_sub(before);
+                self.receiving = (self.receiving + after).saturating_sub(before);
                 match taken {
                     Ok(true) => {}
                     Ok(false) => {

@@ -217,9 +217,9 @@ impl<A: Addr> Asking<A> {
             Some((_, receiving)) => {
                 let before = receiving.weight();
                 let taken = receiving.add(offset, &data, room);
-                let grown = receiving.weight().saturating_sub(before);
-                peer.receiving += grown;
-                self.receiving += grown;
+                let after = receiving.weight();
+                peer.receiving = (peer.receiving + after).saturating_sub(before);
+                self.receiving = (self.receiving + after).saturating_sub(before);
                 match taken {
                     Ok(false) => return true,
                     Ok(true) => match ask.answer.take() {

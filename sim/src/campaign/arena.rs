@@ -26,6 +26,10 @@ const SAMPLE: Duration = Duration::from_secs(1);
 /// The largest datagram where nothing else is said.
 const MTU: usize = 1_400;
 
+/// A node remembers which requests of a peer have run until the peer says that it waits for none of them: one
+/// that is gone says nothing.
+const KEPT_OF_THE_GONE: &str = "remembered_bytes";
+
 /// The run of a plan.
 struct Arena<'a, A: Addr> {
     subject: &'a Subject<A>,
@@ -312,7 +316,10 @@ impl<'a, A: Addr + 'static> Arena<'a, A> {
                 continue;
             };
             let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
-            let empty = self.subject.promises.empty;
+            let mut empty = self.subject.promises.empty.to_vec();
+            if self.plan.core.len() < self.plan.nodes.len() {
+                empty.retain(|name| *name != KEPT_OF_THE_GONE);
+            }
             let full = stats
                 .gauges
                 .iter()

@@ -2,7 +2,7 @@
 
 use super::bytes::{Bytes, Choices};
 use super::{Fault, Plan, Step, Traffic};
-use crate::net::{Chance, Faults};
+use crate::net::{Burst, Chance, Faults, Spread};
 use crate::scenario::Suite;
 use core::time::Duration;
 use tellask::Seed;
@@ -28,7 +28,8 @@ pub struct Menu {
     pub mtus: bool,
     /// Whether clocks are set.
     pub clocks: bool,
-    /// Whether nodes stand still and are slow, and their clocks drift and jump.
+    /// Whether nodes stand still and are slow, their clocks drift and jump, and networks lose in bursts and have delays
+    /// without a bound.
     pub strains: bool,
 }
 
@@ -103,6 +104,24 @@ fn weather(menu: &Menu, choices: &mut dyn Choices) -> Faults {
     if menu.tampering {
         faults.flip = Chance::percent(some(&[0, 0, 1, 5]));
         faults.truncate = Chance::percent(some(&[0, 0, 1, 5]));
+    }
+    if menu.strains {
+        faults.burst = match choices.below(4) {
+            0 => Burst {
+                begins: Chance::millionths(1_000 + choices.below(20_000) as u32),
+                ends: Chance::percent(5 + choices.below(40) as u32),
+                loss: Chance::percent(50 + choices.below(51) as u32),
+            },
+            _ => Burst::NONE,
+        };
+        let middle = Duration::from_millis(1 + choices.below(40));
+        faults.spread = match choices.below(6) {
+            0 => Spread::Exponential { mean: middle },
+            1 => {
+                Spread::LogNormal { median: middle, sigma: 200_000 + choices.below(800_000) as u32 }
+            }
+            _ => Spread::None,
+        };
     }
     faults
 }

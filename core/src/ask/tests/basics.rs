@@ -49,6 +49,7 @@ fn an_ask_and_its_answer_get_through_a_storm_in_parts_and_run_once() {
         world.run(10 * SECOND);
         assert!(!world.events[1].iter().any(|event| matches!(event, Event::Asked { .. })));
         assert_eq!(world.stat(1, "ask.remembered_bytes"), 0);
+        assert_eq!([0, 1].map(|at| world.stat(at, "ask.parts_bytes")), [0, 0]);
         let (payload, sent) = (8 * 250_000, world.bytes);
         let took = world.now.since(Instant::ZERO).as_millis();
         eprintln!("{sent} bytes for {payload} in {took} ms");
