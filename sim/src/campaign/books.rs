@@ -75,7 +75,7 @@ pub(super) struct Books {
     pub(super) said: BTreeMap<Id, Said>,
     carriers: BTreeMap<DatagramId, Carrier>,
     /// Whom something of this message is being given.
-    landing: Option<(MemoryAddr, Id)>,
+    landing: Option<(MemoryAddr, Id, Instant)>,
     /// What senders were told of each way.
     pub(super) undelivered: BTreeMap<(u32, u32), Vec<(Instant, &'static str)>>,
     /// What nodes dropped.
@@ -277,7 +277,7 @@ impl Books {
             Some(why) => _ = carrier.lost.get_or_insert(why),
             None => {
                 carrier.intact = true;
-                self.landing = Some((sighting.dst, carrier.id));
+                self.landing = Some((sighting.dst, carrier.id, sighting.now));
             }
         }
         let Carrier { id, copies, intact, lost } = *carrier;
@@ -296,7 +296,14 @@ impl Books {
 
 impl Tap<Note> for Books {
     fn see(&mut self, sighting: &Sighting<'_>) {
-        self.landing = None;
+        // What its receiver sends on the ground of it is seen before what it drops.
+        let answers = |(at, _, when): &(MemoryAddr, Id, Instant)| {
+            *at == sighting.src && *when == sighting.now
+        };
+        if !matches!(sighting.fate, Fate::Sent { .. } | Fate::Lost(_)) {
+            self.landing = None;
+        }
+        self.landing = self.landing.filter(answers);
         if let Some(onlooker) = &mut self.onlooker {
             onlooker.see(sighting);
         }
@@ -371,7 +378,7 @@ impl Tap<Note> for Books {
             onlooker.dropped(now, addr, name);
         }
         *self.drops.entry((addr.0, name)).or_default() += 1;
-        if let Some((_, id)) = self.landing.filter(|(at, _)| *at == addr)
+        if let Some((_, id, _)) = self.landing.filter(|(at, _, when)| (*at, *when) == (addr, now))
             && let Some(said) = self.said.get_mut(&id)
         {
             said.dropped = Some(name);
