@@ -31,7 +31,7 @@ const MTU: usize = 1_400;
 const KEPT_OF_THE_GONE: &str = "remembered_bytes";
 
 /// The run of a plan.
-struct Arena<'a, A: Addr> {
+struct Arena<'a, A: Addr + 'static> {
     subject: &'a Subject<A>,
     plan: &'a Plan,
     network: Network<Stack<A>, Player<A>, Books>,
@@ -72,6 +72,7 @@ impl<'a, A: Addr + 'static> Arena<'a, A> {
         // Whoever puts up with tampering seals what is said.
         let follows = plan.suite == Suite::Toy || !subject.menu.tampering;
         let mut books = Books::new(&subject.promises, follows, look.onlooker);
+        books.excluded = subject.excluded;
         let recalls = |step: &Step| matches!(step.what, Fault::Replay(..) | Fault::Bounce(..));
         if plan.steps.iter().any(recalls) {
             books.remember();
@@ -98,12 +99,12 @@ impl<'a, A: Addr + 'static> Arena<'a, A> {
     }
 
     fn gather(&mut self) {
-        let addrs: Vec<A> = (0..crate::plan::MAX_NODES)
+        let places = self.subject.addrs;
+        let addrs: Vec<Vec<A>> = (0..crate::plan::MAX_NODES)
             .take_while(|number| self.plan.nodes.last().is_some_and(|last| number <= last))
-            .map(|number| (self.subject.addr)(self.plan, number))
+            .map(|number| places.iter().map(|addr| addr(self.plan, number)).collect())
             .collect();
-        let numbers = (0..).zip(&addrs).map(|(number, addr)| (addr.clone(), number)).collect();
-        let everybody = Arc::new(Everybody { addrs, numbers });
+        let everybody = Arc::new(Everybody::new(addrs));
         let promises = self.subject.promises;
         for &me in &self.plan.nodes {
             let peers = self.plan.nodes.iter().copied().filter(|peer| self.speaks(me, *peer));
@@ -124,7 +125,12 @@ impl<'a, A: Addr + 'static> Arena<'a, A> {
     /// Whether the one has something to say to the other.
     fn speaks(&self, src: u32, dst: u32) -> bool {
         let ways = &self.plan.traffic.ways;
-        src != dst && (ways.is_empty() || ways.contains(&(src, dst)))
+        (src != dst || self.subject.to_self) && (ways.is_empty() || ways.contains(&(src, dst)))
+    }
+
+    /// Whether the one is on the list of the other, as everybody is on their own.
+    fn may_hear(&self, src: u32, dst: u32) -> bool {
+        src == dst || ![Some(src), Some(dst)].contains(&self.subject.excluded)
     }
 
     /// Runs, and shows an onlooker the figures of all nodes once a second.
@@ -298,7 +304,7 @@ impl<'a, A: Addr + 'static> Arena<'a, A> {
         };
         let core = &self.plan.core;
         let ways = core.iter().flat_map(|src| core.iter().map(|dst| (*src, *dst)));
-        let ways = ways.filter(|(src, dst)| self.speaks(*src, *dst));
+        let ways = ways.filter(|(src, dst)| self.speaks(*src, *dst) && self.may_hear(*src, *dst));
         ways.flat_map(|(src, dst)| kinds.iter().map(move |asks| (src, dst, *asks))).collect()
     }
 

@@ -5,6 +5,9 @@
 //! - what is heard was said, by the one that the stack names, to the one that hears it, and is whole;
 //! - it is heard once, and a request is run once in a life of its answerer;
 //! - nobody is heard who is down, and has not come up again;
+//! - it is heard in the place, which is a channel or a transport, where it was said;
+//! - whoever is on nobody's list is heard by nobody else, nor hears anybody else;
+//! - what a node says to itself never leaves it;
 //! - a request has one outcome, an answer is that to its request, and comes from an answerer who ran it.
 //!
 //! What became of each message that was not heard is for the [bins](super::bins).
@@ -61,6 +64,10 @@ type Remembered = BTreeMap<(u32, u32), VecDeque<Vec<u8>>>;
 pub(super) struct Books {
     /// Messages of so many bytes or more are heard once at the most.
     once_from: usize,
+    /// Whether nothing is too large of what a stack says it takes.
+    fits: bool,
+    /// Who is on nobody's list.
+    pub(super) excluded: Option<u32>,
     /// Whether it is seen which datagram carries what: not where the protocol's own cryptography hides it.
     pub(super) follows: bool,
     /// How long an answer is waited for.
@@ -68,7 +75,7 @@ pub(super) struct Books {
     pub(super) said: BTreeMap<Id, Said>,
     carriers: BTreeMap<DatagramId, Carrier>,
     /// Whom something of this message is being given.
-    landing: Option<(MemoryAddr, Id)>,
+    landing: Option<(MemoryAddr, Id, Instant)>,
     /// What senders were told of each way.
     pub(super) undelivered: BTreeMap<(u32, u32), Vec<(Instant, &'static str)>>,
     /// What nodes dropped.
@@ -76,7 +83,8 @@ pub(super) struct Books {
     /// When nodes crashed.
     pub(super) crashes: BTreeMap<u32, Vec<Instant>>,
     /// Who was told that a peer is down, and not that it is up again.
-    gone: BTreeSet<(u32, Option<u32>)>,
+    /// In each place by itself: one channel may be told before another.
+    gone: BTreeSet<(u32, Option<u32>, u32)>,
     /// When the newest of what was heard, or answered, on each way was said.
     newest: BTreeMap<(u32, u32, bool), Instant>,
     /// The last datagrams of each way, where somebody remembers them.
@@ -97,8 +105,8 @@ impl Books {
         follows: bool,
         onlooker: Option<Box<dyn Onlooker>>,
     ) -> Self {
-        let Promises { once_from, patience, .. } = *promises;
-        Self { once_from, follows, patience, onlooker, ..Self::default() }
+        let Promises { once_from, patience, fits, .. } = *promises;
+        Self { once_from, follows, patience, fits, onlooker, ..Self::default() }
     }
 
     /// Has somebody on every way remember what goes there.
@@ -118,7 +126,7 @@ impl Books {
     /// Notes that a node crashed.
     pub(super) fn on_crash(&mut self, now: Instant, node: u32) {
         self.crashes.entry(node).or_default().push(now);
-        self.gone.retain(|(who, _)| *who != node);
+        self.gone.retain(|(who, ..)| *who != node);
     }
 
     /// Whether something was heard, or answered where `asks`, on this way that was said at `since` or later.
@@ -159,6 +167,14 @@ impl Books {
             dropped: None,
         };
         self.said.insert(id, said);
+        self.check_fits(now, id.src.into(), result.err());
+    }
+
+    fn check_fits(&mut self, now: Instant, me: u32, why: Option<&str>) {
+        if self.fits && why == Some("too large") {
+            let what = format!("{me} was told that what its stack takes is too large");
+            self.violate(now, &[me], what);
+        }
     }
 
     /// Somebody heard a message, or was asked; `kind` is what it must be.
@@ -167,13 +183,6 @@ impl Books {
         let Some(id) = id else {
             return self.violate(now, &nodes, format!("{me} heard what nobody said, from {src:?}"));
         };
-        if self.gone.contains(&(me, src)) {
-            self.violate(
-                now,
-                &nodes,
-                format!("{me} heard {src:?}, which is down as far as it knows"),
-            );
-        }
         if id.kind != kind || src != Some(id.src.into()) || u32::from(id.dst) != me {
             let what = format!("{me} heard {id:?} as a {kind:?} from {src:?}");
             return self.violate(now, &nodes, what);
@@ -191,10 +200,23 @@ impl Books {
             let newest = self.newest.entry((id.src.into(), me, false)).or_insert(said.at);
             *newest = said.at.max(*newest);
         }
+        if src == Some(me) {
+            self.note("heard itself");
+        } else if [src, Some(me)].contains(&self.excluded) {
+            self.violate(now, &nodes, format!("{me} heard {id:?}, and one of them is on no list"));
+        }
         if again && once {
             self.violate(now, &nodes, format!("{me} heard {id:?} again"));
         } else if again {
             self.note("heard again");
+        }
+    }
+
+    /// What is heard is for the one that hears it, in the place where it was said.
+    fn check_place(&mut self, now: Instant, me: u32, to_me: bool, id: Option<Id>) {
+        if !to_me {
+            let what = format!("{me} heard {id:?}, which names another, or in another place");
+            self.violate(now, &[me], what);
         }
     }
 
@@ -221,6 +243,7 @@ impl Books {
             let newest = self.newest.entry((me, id.dst.into(), true)).or_insert(said.at);
             *newest = said.at.max(*newest);
         }
+        self.check_fits(now, me, result.err());
         if !right {
             self.violate(now, &nodes, format!("{id:?} got the answer {result:?}"));
         } else if twice {
@@ -230,6 +253,10 @@ impl Books {
 
     fn on_sent(&mut self, sighting: &Sighting<'_>, copies: u8) {
         let Some(id) = Id::in_datagram(sighting.bytes) else { return };
+        if id.src == id.dst {
+            let (now, me) = (sighting.now, u32::from(id.src));
+            return self.violate(now, &[me], format!("{id:?} left its node"));
+        }
         // Of requests the layer that asks takes care, as often as it must.
         let way = (u32::from(id.src), u32::from(id.dst)) == (sighting.src.0, sighting.dst.0);
         if id.kind != Kind::Tell || !way {
@@ -250,7 +277,7 @@ impl Books {
             Some(why) => _ = carrier.lost.get_or_insert(why),
             None => {
                 carrier.intact = true;
-                self.landing = Some((sighting.dst, carrier.id));
+                self.landing = Some((sighting.dst, carrier.id, sighting.now));
             }
         }
         let Carrier { id, copies, intact, lost } = *carrier;
@@ -269,7 +296,14 @@ impl Books {
 
 impl Tap<Note> for Books {
     fn see(&mut self, sighting: &Sighting<'_>) {
-        self.landing = None;
+        // What its receiver sends on the ground of it is seen before what it drops.
+        let answers = |(at, _, when): &(MemoryAddr, Id, Instant)| {
+            *at == sighting.src && *when == sighting.now
+        };
+        if !matches!(sighting.fate, Fate::Sent { .. } | Fate::Lost(_)) {
+            self.landing = None;
+        }
+        self.landing = self.landing.filter(answers);
         if let Some(onlooker) = &mut self.onlooker {
             onlooker.see(sighting);
         }
@@ -303,26 +337,38 @@ impl Tap<Note> for Books {
         match said {
             Note::Started => {}
             Note::Said { id, len, result } => self.on_said(now, id, len, result),
-            Note::Heard { src, to_me, id } => {
-                if !to_me {
-                    self.violate(now, &[me], format!("{me} heard {id:?}, which names another"));
+            Note::Heard { src, place, to_me, id } => {
+                self.check_place(now, me, to_me, id);
+                if self.gone.contains(&(me, src, place)) {
+                    let what = format!("{me} heard {src:?}, which is down as far as it knows");
+                    self.violate(now, &[src.unwrap_or(me), me], what);
+                }
+                if place > 0 {
+                    self.note("heard in another place");
                 }
                 self.on_heard(now, me, src, id, Kind::Tell);
             }
-            Note::Ran { src, id } => self.on_heard(now, me, src, id, Kind::Request),
+            Note::Ran { src, to_me, id } => {
+                self.check_place(now, me, to_me, id);
+                self.on_heard(now, me, src, id, Kind::Request);
+            }
             Note::Answered { id, result } => self.on_answered(now, me, id, result),
             Note::Undelivered { dst, reason } => {
                 self.note("undelivered");
+                if reason == "denied" {
+                    self.note("denied");
+                }
+                self.check_fits(now, me, Some(reason));
                 let way = (me, dst.unwrap_or(u32::MAX));
                 self.undelivered.entry(way).or_default().push((now, reason));
             }
-            Note::Up(peer) => {
+            Note::Up { peer, place } => {
                 self.note("up");
-                self.gone.remove(&(me, peer));
+                self.gone.remove(&(me, peer, place));
             }
-            Note::Down(peer) => {
+            Note::Down { peer, place } => {
                 self.note("down");
-                self.gone.insert((me, peer));
+                self.gone.insert((me, peer, place));
             }
         }
     }
@@ -332,7 +378,7 @@ impl Tap<Note> for Books {
             onlooker.dropped(now, addr, name);
         }
         *self.drops.entry((addr.0, name)).or_default() += 1;
-        if let Some((_, id)) = self.landing.filter(|(at, _)| *at == addr)
+        if let Some((_, id, _)) = self.landing.filter(|(at, _, when)| (*at, *when) == (addr, now))
             && let Some(said) = self.said.get_mut(&id)
         {
             said.dropped = Some(name);

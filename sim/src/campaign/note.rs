@@ -25,7 +25,9 @@ pub enum Note {
     Heard {
         /// From whom, as its stack says.
         src: Option<u32>,
-        /// Whether it was sent to itself.
+        /// In which place, a channel or a transport.
+        place: u32,
+        /// Whether it was sent to itself, in that place.
         to_me: bool,
         /// Which message, if it is whole.
         id: Option<Id>,
@@ -34,6 +36,8 @@ pub enum Note {
     Ran {
         /// By whom, as its stack says.
         src: Option<u32>,
+        /// Whether it was sent to itself, in this place.
+        to_me: bool,
         /// What, if it is whole.
         id: Option<Id>,
     },
@@ -52,9 +56,19 @@ pub enum Note {
         reason: &'static str,
     },
     /// A peer has proven its key.
-    Up(Option<u32>),
+    Up {
+        /// Which.
+        peer: Option<u32>,
+        /// In which place, a channel or a transport.
+        place: u32,
+    },
     /// A peer is gone.
-    Down(Option<u32>),
+    Down {
+        /// Which.
+        peer: Option<u32>,
+        /// In which place.
+        place: u32,
+    },
 }
 
 impl fmt::Display for Note {
@@ -66,7 +80,7 @@ impl fmt::Display for Note {
             Self::Said { id, len, result: Ok(()) } => write!(f, "says {id:?}, {len} bytes"),
             Self::Said { id, result: Err(why), .. } => write!(f, "may not say {id:?}: {why}"),
             Self::Heard { src, id, .. } => write!(f, "hears {} from {}", what(id), node(src)),
-            Self::Ran { src, id } => write!(f, "is asked {} by {}", what(id), node(src)),
+            Self::Ran { src, id, .. } => write!(f, "is asked {} by {}", what(id), node(src)),
             Self::Answered { id, result: Ok(answer) } => {
                 write!(f, "gets for {} {}", what(id), what(answer))
             }
@@ -74,8 +88,8 @@ impl fmt::Display for Note {
             Self::Undelivered { dst, reason } => {
                 write!(f, "is told that something to {} is undelivered: {reason}", node(dst))
             }
-            Self::Up(peer) => write!(f, "{} is up", node(peer)),
-            Self::Down(peer) => write!(f, "{} is down", node(peer)),
+            Self::Up { peer, .. } => write!(f, "{} is up", node(peer)),
+            Self::Down { peer, .. } => write!(f, "{} is down", node(peer)),
         }
     }
 }

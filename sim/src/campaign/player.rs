@@ -10,8 +10,8 @@ use crate::net::{App, Cx, mix};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use tellask::swarm::{AskId, Refusal, Token};
-use tellask::{Addr, Command, Event, Instant};
+use tellask::swarm::{AskId, Link, Refusal, Swarm, Token};
+use tellask::{Addr, Command, Event, Instant, Message};
 
 /// How long somebody may think about an answer, in nanoseconds.
 const THINKING: u64 = 60_000_000;
@@ -20,11 +20,42 @@ const REFUSED: u32 = 13;
 /// The code of that refusal.
 pub(super) const NO: u32 = 7;
 
+/// The largest request that is said where the stack takes larger ones.
+const LARGE: usize = 9_000;
+
+/// The largest that a link takes.
+fn largest<A>(link: &Link<A>, asks: bool) -> usize {
+    if asks { link.ask_max.min(LARGE) } else { link.tell_max }
+}
+
 /// Who is where.
 #[derive(Debug)]
 pub(super) struct Everybody<A> {
-    pub(super) addrs: Vec<A>,
-    pub(super) numbers: BTreeMap<A, u32>,
+    /// By node, and by place.
+    addrs: Vec<Vec<A>>,
+    /// The node and the place.
+    numbers: BTreeMap<A, (u32, u32)>,
+}
+
+impl<A: Addr> Everybody<A> {
+    /// Of the addresses of each node, one for each place.
+    pub(super) fn new(addrs: Vec<Vec<A>>) -> Self {
+        let numbers = (0..).zip(&addrs).flat_map(|(node, places)| {
+            (0..).zip(places).map(move |(place, addr)| (addr.clone(), (node, place)))
+        });
+        let numbers = numbers.collect();
+        Self { addrs, numbers }
+    }
+
+    /// The place where something is said, which is the same whoever asks.
+    fn place_of(&self, id: Id) -> u32 {
+        let places = self.addrs.first().map_or(1, Vec::len).max(1) as u64;
+        ((mix(id.as_number()) >> 32) % places) as u32
+    }
+
+    fn addr_of(&self, id: Id) -> Option<&A> {
+        self.addrs.get(usize::from(id.dst))?.get(self.place_of(id) as usize)
+    }
 }
 
 /// What a player does.
@@ -73,7 +104,19 @@ impl<A: Addr> Player<A> {
     }
 
     fn number(&self, addr: &A) -> Option<u32> {
-        self.everybody.numbers.get(addr).copied()
+        self.everybody.numbers.get(addr).map(|(node, _)| *node)
+    }
+
+    fn place(&self, addr: &A) -> u32 {
+        self.everybody.numbers.get(addr).map_or(u32::MAX, |(_, place)| *place)
+    }
+
+    /// Whether a message came to us in the place where it was said, if anybody said it.
+    fn is_right(&self, src: &A, dst: &A, id: Option<Id>) -> bool {
+        let place = self.place(dst);
+        self.number(dst) == Some(self.me)
+            && self.place(src) == place
+            && id.is_none_or(|id| self.everybody.place_of(id) == place)
     }
 
     fn len(&self, id: Id) -> usize {
@@ -83,7 +126,6 @@ impl<A: Addr> Player<A> {
 
     /// Says the next thing to a peer.
     fn speak(&mut self, cx: &mut Cx<'_, Stack<A>, Note>, dst: u32, round: u32) {
-        let Some(addr) = self.everybody.addrs.get(dst as usize).cloned() else { return };
         let asks = match self.part.says {
             Says::Tells => false,
             Says::Asks => true,
@@ -91,7 +133,11 @@ impl<A: Addr> Player<A> {
         };
         let kind = if asks { Kind::Request } else { Kind::Tell };
         let id = Id { src: self.me as u8, dst: dst as u8, kind, number: round };
-        let len = self.len(id);
+        let Some(addr) = self.everybody.addr_of(id).cloned() else { return };
+        let len = match self.len(id) {
+            0 => largest(cx.node().stack().link(), asks),
+            len => len,
+        };
         let result = if asks {
             let deadline = cx.now() + self.part.patience;
             let ask = AskId::new(id.as_number());
@@ -102,9 +148,11 @@ impl<A: Addr> Player<A> {
         cx.say(Note::Said { id, len, result });
     }
 
-    fn on_asked(&mut self, cx: &mut Cx<'_, Stack<A>, Note>, token: Token, src: A, body: &[u8]) {
-        let id = Id::of_body(body);
-        cx.say(Note::Ran { src: self.number(&src), id });
+    fn on_asked(&mut self, cx: &mut Cx<'_, Stack<A>, Note>, token: Token, message: Message<A>) {
+        let Message { src, dst, payload } = message;
+        let id = Id::of_body(&payload);
+        let to_me = self.is_right(&src, &dst, id);
+        cx.say(Note::Ran { src: self.number(&src), to_me, id });
         let Some(id) = id else { return };
         let thinks = Duration::from_nanos(mix(id.as_number()) % THINKING);
         self.thinking.insert((cx.now() + thinks, token), (src, id));
@@ -124,13 +172,14 @@ impl<A: Addr> App<Stack<A>> for Player<A> {
         match event {
             Event::Told(message) => {
                 cx.note(&message.payload);
-                let (src, dst) = (self.number(&message.src), self.number(&message.dst));
                 let id = Id::of_body(&message.payload);
-                cx.say(Note::Heard { src, to_me: dst == Some(self.me), id });
+                let to_me = self.is_right(&message.src, &message.dst, id);
+                let (src, place) = (self.number(&message.src), self.place(&message.src));
+                cx.say(Note::Heard { src, place, to_me, id });
             }
             Event::Asked { token, message, .. } => {
                 cx.note(&message.payload);
-                self.on_asked(cx, token, message.src, &message.payload);
+                self.on_asked(cx, token, message);
             }
             Event::Answered { id, result } => {
                 let id = Id::of_number(id.seq);
@@ -150,8 +199,12 @@ impl<A: Addr> App<Stack<A>> for Player<A> {
                 let (dst, reason) = (self.number(&dst), super::note::undelivered(reason));
                 cx.say(Note::Undelivered { dst, reason });
             }
-            Event::PeerUp { addr, .. } => cx.say(Note::Up(self.number(&addr))),
-            Event::PeerDown { addr, .. } => cx.say(Note::Down(self.number(&addr))),
+            Event::PeerUp { addr, .. } => {
+                cx.say(Note::Up { peer: self.number(&addr), place: self.place(&addr) });
+            }
+            Event::PeerDown { addr, .. } => {
+                cx.say(Note::Down { peer: self.number(&addr), place: self.place(&addr) });
+            }
             _ => {}
         }
     }

@@ -8,12 +8,13 @@ use core::time::Duration;
 use tellask::ask::Asking;
 use tellask::mux::Name;
 use tellask::{
-    At, DatagramPort, Filter, Fragmenter, Join, Limits, Loopback, MemoryAddr, Mux, PeerAddr, Seed,
-    Stack,
+    At, DatagramPort, Filter, Fragmenter, Join, Limits, Loopback, MemoryAddr, Mux, Par, PeerAddr,
+    Seed, Stack,
 };
 
 type Peer = PeerAddr<MemoryAddr>;
 type Channel = At<Name, Peer>;
+type Numbered = At<u16, Peer>;
 
 /// All scenarios that are played by plans.
 pub const SCENARIOS: &[&dyn Scenario] = &[
@@ -25,6 +26,8 @@ pub const SCENARIOS: &[&dyn Scenario] = &[
     &SECURE_ASKS,
     &NODE,
     &TIGHT,
+    &CHANNELS,
+    &JOINED,
     &IMPOSTORS,
     &PAUSES,
     &PRESSURE,
@@ -91,6 +94,7 @@ const EMPTY: [&str; 25] = [
 const TELLS: Promises = Promises {
     says: Says::Tells,
     sizes: &[8, 60, 300, 1_200],
+    fits: false,
     once_from: 0,
     recovery: Duration::from_secs(20),
     patience: Duration::from_secs(8),
@@ -126,7 +130,11 @@ const RENEWED: Mark = Mark {
 };
 const GONE: Mark = Mark { name: "a peer went down", reached: |tally| tally.noted("down") > 0 };
 const EXPIRED: Mark = counted!("a reassembly expired", "expired");
-const JOINED: Mark = counted!("a message was put together", "delivered_joined");
+const WHOLE: Mark = counted!("a message was put together", "delivered_joined");
+const ELSEWHERE: Mark = Mark {
+    name: "a message was heard in another place than the first",
+    reached: |tally| tally.noted("heard in another place") > 0,
+};
 const LATE: Mark = counted!("a fragment came late", "late");
 const TWICE: Mark = counted!("a fragment came twice", "duplicates");
 const ASK_TWICE: Mark = counted!("a packet of an ask came twice", "duplicates");
@@ -154,7 +162,9 @@ static PORT: Subject<MemoryAddr> = Subject {
         ..TELLS
     },
     make: |_, _, _| Box::new(DatagramPort::new(&Limits::default())),
-    addr: |_, number| MemoryAddr(number),
+    addrs: &[|_, number| MemoryAddr(number)],
+    to_self: false,
+    excluded: None,
 };
 
 static SECURE: Subject<Peer> = Subject {
@@ -177,7 +187,9 @@ static SECURE: Subject<Peer> = Subject {
         ..TELLS
     },
     make: |plan, number, life| Box::new(secure(plan, number, life, &Limits::default())),
-    addr: peer,
+    addrs: &[peer],
+    to_self: false,
+    excluded: None,
 };
 
 static FRAGMENTS: Subject<MemoryAddr> = Subject {
@@ -189,7 +201,7 @@ static FRAGMENTS: Subject<MemoryAddr> = Subject {
         once_from: 1_400,
         recovery: Duration::from_secs(5),
         drain: Duration::from_secs(15),
-        marks: &[CRASHED, EXPIRED, JOINED, TWICE, LATE],
+        marks: &[CRASHED, EXPIRED, WHOLE, TWICE, LATE],
         ..TELLS
     },
     make: |plan, number, life| {
@@ -197,7 +209,9 @@ static FRAGMENTS: Subject<MemoryAddr> = Subject {
         let fragmenter = Fragmenter::new(FRAGMENTED, &secret(plan, number, life), &limits);
         Box::new(Stack::new(DatagramPort::new(&limits), fragmenter))
     },
-    addr: |_, number| MemoryAddr(number),
+    addrs: &[|_, number| MemoryAddr(number)],
+    to_self: false,
+    excluded: None,
 };
 
 static SECURE_FRAGMENTS: Subject<Peer> = Subject {
@@ -206,7 +220,7 @@ static SECURE_FRAGMENTS: Subject<Peer> = Subject {
     promises: Promises {
         sizes: &[8, 1_200, 2_500, 4_700, 12_000],
         drain: Duration::from_secs(25),
-        marks: &[CRASHED, EXPIRED, JOINED, REPLAYED, RENEWED, WITH_SESSION],
+        marks: &[CRASHED, EXPIRED, WHOLE, REPLAYED, RENEWED, WITH_SESSION],
         ..TELLS
     },
     make: |plan, number, life| {
@@ -214,7 +228,9 @@ static SECURE_FRAGMENTS: Subject<Peer> = Subject {
         let fragmenter = Fragmenter::new(FRAGMENTED, &secret(plan, number, life), &limits);
         Box::new(Stack::new(secure(plan, number, life, &limits), fragmenter))
     },
-    addr: peer,
+    addrs: &[peer],
+    to_self: false,
+    excluded: None,
 };
 
 static ASKS: Subject<MemoryAddr> = Subject {
@@ -233,7 +249,9 @@ static ASKS: Subject<MemoryAddr> = Subject {
         let asking = Asking::new(&secret(plan, number, life), &limits);
         Box::new(Stack::new(DatagramPort::new(&limits), asking))
     },
-    addr: |_, number| MemoryAddr(number),
+    addrs: &[|_, number| MemoryAddr(number)],
+    to_self: false,
+    excluded: None,
 };
 
 static SECURE_ASKS: Subject<Peer> = Subject {
@@ -252,7 +270,9 @@ static SECURE_ASKS: Subject<Peer> = Subject {
         let asking = Asking::new(&secret(plan, number, life), &limits);
         Box::new(Stack::new(secure(plan, number, life, &limits), asking))
     },
-    addr: peer,
+    addrs: &[peer],
+    to_self: false,
+    excluded: None,
 };
 
 static NODE: Subject<Channel> = Subject {
@@ -263,7 +283,7 @@ static NODE: Subject<Channel> = Subject {
         sizes: &[8, 200, 2_500, 9_000],
         recovery: Duration::from_secs(40),
         drain: Duration::from_secs(90),
-        marks: &[CRASHED, RESENT, JOINED, ASK_FAILED],
+        marks: &[CRASHED, RESENT, WHOLE, ASK_FAILED],
         ..TELLS
     },
     make: |plan, number, life| {
@@ -277,7 +297,9 @@ static NODE: Subject<Channel> = Subject {
         let mux = Mux::new(&limits).with_channels(channels).expect("two channels have room");
         Box::new(Stack::new(Stack::new(looped, mux), Join::new(&limits)))
     },
-    addr: |plan, number| At { key: Name::from("main"), addr: peer(plan, number) },
+    addrs: &[|plan, number| At { key: Name::from("main"), addr: peer(plan, number) }],
+    to_self: false,
+    excluded: None,
 };
 
 static TIGHT: Subject<Peer> = Subject {
@@ -290,7 +312,7 @@ static TIGHT: Subject<Peer> = Subject {
         drain: Duration::from_secs(90),
         marks: &[
             CRASHED,
-            JOINED,
+            WHOLE,
             Mark {
                 name: "an answerer was busy",
                 reached: |tally| tally.counted("refused_busy") > 0,
@@ -307,8 +329,103 @@ static TIGHT: Subject<Peer> = Subject {
         );
         Box::new(Stack::new(large, Asking::new(&secret, &limits)))
     },
-    addr: peer,
+    addrs: &[peer],
+    to_self: false,
+    excluded: None,
 };
+
+/// Channels by names. The headers of two are of other sizes.
+const NAMES: [&str; 3] = ["a", "news", "a-channel-with-a-long-name"];
+/// Who is on nobody's list in [`CHANNELS`].
+const EXCLUDED: u32 = 3;
+/// The largest message of a channel, its header included.
+const CHANNELLED: usize = 4_000;
+
+static CHANNELS: Subject<Channel> = Subject {
+    menu: Menu { scenario: "channels", nodes: (2, 5), every: Duration::from_millis(400), ..SEALED },
+    about: "several channels over asks over p2pke, an allow-list with somebody who is not on it, messages to oneself",
+    promises: Promises {
+        says: Says::Both,
+        sizes: &[8, 200, 0],
+        fits: true,
+        recovery: Duration::from_secs(40),
+        drain: Duration::from_secs(90),
+        marks: &[
+            CRASHED,
+            RESENT,
+            WHOLE,
+            ELSEWHERE,
+            Mark {
+                name: "somebody heard itself",
+                reached: |tally| tally.noted("heard itself") > 0,
+            },
+            Mark {
+                name: "to somebody who is on no list nothing was sent",
+                reached: |tally| tally.noted("denied") > 0,
+            },
+            counted!("somebody who is on no list was not heard", "dropped"),
+        ],
+        ..TELLS
+    },
+    make: |plan, number, life| {
+        let (limits, secret) = (Limits::default(), secret(plan, number, life));
+        let secure = secure(plan, number, life, &limits);
+        let large = Stack::new(secure, Fragmenter::new(CHANNELLED, &secret, &limits));
+        let asking = Stack::new(large, Asking::new(&secret, &limits));
+        // Requests are judged one by one here, not the packets that they are made of.
+        let listed = plan.nodes.iter().filter(|node| number == EXCLUDED || **node != EXCLUDED);
+        let listed = listed.map(|node| peer(plan, *node).id).collect();
+        let filtered = Stack::new(asking, Filter::new(listed, &limits));
+        let looped = Stack::new(filtered, Loopback::new(&limits));
+        let mux = Mux::new(&limits).with_channels(NAMES.map(Name::from));
+        let mux = mux.expect("three channels have room");
+        Box::new(Stack::new(Stack::new(looped, mux), Join::new(&limits)))
+    },
+    addrs: &[
+        |plan, number| At { key: Name::from(NAMES[0]), addr: peer(plan, number) },
+        |plan, number| At { key: Name::from(NAMES[1]), addr: peer(plan, number) },
+        |plan, number| At { key: Name::from(NAMES[2]), addr: peer(plan, number) },
+    ],
+    to_self: true,
+    excluded: Some(EXCLUDED),
+};
+
+static JOINED: Subject<Numbered> = Subject {
+    menu: Menu { scenario: "joined", nodes: (2, 4), every: Duration::from_millis(250), ..SEALED },
+    about: "two transports of other sizes, joined into one swarm that tells and asks",
+    promises: Promises {
+        says: Says::Both,
+        sizes: &[8, 1_200, 0],
+        fits: true,
+        recovery: Duration::from_secs(40),
+        drain: Duration::from_secs(90),
+        marks: &[CRASHED, RESENT, WHOLE, ELSEWHERE],
+        ..TELLS
+    },
+    make: |plan, number, life| {
+        let (limits, secret) = (Limits::default(), secret(plan, number, life));
+        let secure = secure(plan, number, life, &limits);
+        // Each transport is all that goes through one channel, put together to another size.
+        let mux = Mux::new(&limits).with_channels(MEMBERS.map(|(key, _)| key));
+        let mut transports = Par::new();
+        for (key, largest) in MEMBERS {
+            let secret = secret.child(&format!("transport {key}"));
+            transports.insert(key, Fragmenter::new(largest, &secret, &limits));
+        }
+        let mux = Stack::new(secure, mux.expect("two channels have room"));
+        let joined = Stack::new(Stack::new(mux, transports), Join::new(&limits));
+        Box::new(Stack::new(joined, Asking::new(&secret, &limits)))
+    },
+    addrs: &[
+        |plan, number| At { key: MEMBERS[0].0, addr: peer(plan, number) },
+        |plan, number| At { key: MEMBERS[1].0, addr: peer(plan, number) },
+    ],
+    to_self: false,
+    excluded: None,
+};
+
+/// The transports of [`JOINED`], and the largest message of each.
+const MEMBERS: [(u16, usize); 2] = [(1, 3_000), (500, 8_000)];
 
 /// Little room.
 fn little() -> Limits {

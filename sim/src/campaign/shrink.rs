@@ -164,8 +164,8 @@ impl<G: FnMut() -> bool> Shrinker<'_, G> {
         }
         if self.plan.traffic.ways.is_empty() {
             let nodes = &self.plan.nodes;
-            let ways = nodes.iter().flat_map(|src| nodes.iter().map(|dst| (*src, *dst)));
-            let ways: Vec<_> = ways.filter(|(src, dst)| src != dst).collect();
+            // That to oneself is one too, where nodes talk to themselves.
+            let ways = nodes.iter().flat_map(|src| nodes.iter().map(|dst| (*src, *dst))).collect();
             self.change(|plan| plan.traffic.ways = ways);
         }
         let ways = self.plan.traffic.ways.clone();

@@ -10,14 +10,19 @@ use tellask::{Datagram, DatagramInput, MemoryAddr};
 pub(super) type Stack<A> = BoxSwarm<DatagramInput<MemoryAddr>, Datagram<MemoryAddr>, A>;
 
 /// A stack and what it promises.
-pub(super) struct Subject<A> {
+pub(super) struct Subject<A: 'static> {
     pub(super) menu: Menu,
     pub(super) about: &'static str,
     pub(super) promises: Promises,
     /// Makes the stack of a node: of the plan, the node's number, and which of its lives it begins.
     pub(super) make: fn(&Plan, u32, u32) -> Stack<A>,
-    /// What a node is called by the others.
-    pub(super) addr: fn(&Plan, u32) -> A,
+    /// What a node is called by the others: in the first of its places, in the second, and so on. A place is a channel,
+    /// or a transport.
+    pub(super) addrs: &'static [fn(&Plan, u32) -> A],
+    /// Whether nodes talk to themselves.
+    pub(super) to_self: bool,
+    /// The number of a node that is on nobody's list.
+    pub(super) excluded: Option<u32>,
 }
 
 /// What a stack promises, and how it is played with.
@@ -25,8 +30,10 @@ pub(super) struct Subject<A> {
 pub struct Promises {
     /// What is said over it.
     pub says: Says,
-    /// The lengths of what is said.
+    /// The lengths of what is said. Zero stands for the largest that the stack says it takes.
     pub sizes: &'static [usize],
+    /// Whether nothing is too large of what the stack says it takes.
+    pub fits: bool,
     /// A message of so many bytes or more is heard once at the most; a shorter one as often as it comes.
     pub once_from: usize,
     /// Within this time after all is well again everybody hears everybody.

@@ -122,6 +122,7 @@ impl Scenario for Tale {
         Promises {
             says: Says::Both,
             sizes: &[],
+            fits: false,
             once_from: 0,
             recovery: Duration::ZERO,
             patience: Duration::ZERO,

@@ -1,8 +1,11 @@
+use super::body::{Id, Kind};
+use super::books::Books;
 use super::*;
-use crate::net::Chance;
+use crate::net::{Chance, DatagramId, Fate, Sighting, Tap};
 use crate::plan::{Fault, Plan, generate};
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
+use tellask::{Instant, MemoryAddr};
 
 fn scenario(name: &str) -> &'static dyn Scenario {
     find(name).expect("it is one of them")
@@ -104,4 +107,53 @@ fn a_plan_that_does_not_fail_is_not_shrunk() {
     plan.steps
         .retain(|step| matches!(step.what, Fault::Net(faults) if faults.loss == Chance::NEVER));
     assert!(shrink(scenario("port"), &plan, || true).is_none());
+}
+
+/// What books of `channels` say after node 1 heard this message, in the right place or not.
+fn after_hearing(id: Id, to_me: bool) -> Vec<String> {
+    let mut books = Books::new(&scenario("channels").promises(), true, None);
+    books.excluded = Some(3);
+    let (src, place) = (Some(id.src.into()), 1);
+    let says = Note::Said { id, len: 8, result: Ok(()) };
+    books.hear(Instant::ZERO, MemoryAddr(id.src.into()), says);
+    books.hear(Instant::ZERO, MemoryAddr(1), Note::Heard { src, place, to_me, id: Some(id) });
+    books.violations
+}
+
+fn said_by(src: u8) -> Id {
+    Id { src, dst: 1, kind: Kind::Tell, number: 5 }
+}
+
+#[test]
+fn what_is_heard_in_another_place_or_of_somebody_who_is_on_no_list_is_a_violation() {
+    for friend in [0, 1] {
+        assert_eq!(after_hearing(said_by(friend), true), Vec::<String>::new());
+        assert_eq!(after_hearing(said_by(friend), false).len(), 1, "in another place");
+    }
+    assert_eq!(after_hearing(said_by(3), true).len(), 1, "on no list");
+}
+
+#[test]
+fn that_a_node_is_told_too_large_of_what_its_stack_says_it_takes_is_a_violation() {
+    for (name, violated) in [("channels", 2), ("tight", 0)] {
+        let mut books = Books::new(&scenario(name).promises(), true, None);
+        let says = Note::Said { id: said_by(0), len: 9, result: Err("too large") };
+        books.hear(Instant::ZERO, MemoryAddr(0), says);
+        let lost = Note::Undelivered { dst: Some(1), reason: "too large" };
+        books.hear(Instant::ZERO, MemoryAddr(0), lost);
+        assert_eq!(books.violated, violated, "{name}");
+    }
+}
+
+#[test]
+fn what_a_node_says_to_itself_must_not_leave_it() {
+    for (src, violated) in [(1, 1), (0, 0)] {
+        let mut books = Books::new(&scenario("channels").promises(), true, None);
+        let bytes = said_by(src).body(40);
+        let (src, dst) = (MemoryAddr(src.into()), MemoryAddr(1));
+        let id = DatagramId { sender: Some(src), number: 0 };
+        let fate = Fate::Sent { copies: 1 };
+        books.see(&Sighting { now: Instant::ZERO, id, src, dst, fate, bytes: &bytes });
+        assert_eq!(books.violated, violated);
+    }
 }
