@@ -115,6 +115,7 @@ impl<'a, A: Addr + 'static> Arena<'a, A> {
                 every: self.plan.traffic.every,
                 most: self.plan.traffic.most.unwrap_or(u64::MAX),
                 patience: promises.patience,
+                thinks: promises.thinks,
             };
             let stack = (self.subject.make)(self.plan, me, 0);
             let player = Player::new(me, &everybody, part, self.start);

@@ -66,6 +66,8 @@ pub(super) struct Books {
     once_from: usize,
     /// Whether nothing is too large of what a stack says it takes.
     fits: bool,
+    /// How many requests of one peer somebody has to think about at once, at the most.
+    open: Option<fn(u32) -> usize>,
     /// Who is on nobody's list.
     pub(super) excluded: Option<u32>,
     /// Whether it is seen which datagram carries what: not where the protocol's own cryptography hides it.
@@ -99,14 +101,18 @@ pub(super) struct Books {
     pub(super) onlooker: Option<Box<dyn Onlooker>>,
 }
 
+/// The outcome of a request that was not run, for want of room.
+const BUSY: &str = "busy";
+
 impl Books {
     pub(super) fn new(
         promises: &Promises,
         follows: bool,
         onlooker: Option<Box<dyn Onlooker>>,
     ) -> Self {
-        let Promises { once_from, patience, fits, .. } = *promises;
-        Self { once_from, follows, patience, fits, onlooker, ..Self::default() }
+        let Promises { once_from, patience, fits, open, .. } = *promises;
+        let open = Some(open);
+        Self { once_from, follows, patience, fits, open, onlooker, ..Self::default() }
     }
 
     /// Has somebody on every way remember what goes there.
@@ -194,6 +200,7 @@ impl Books {
         };
         // A request may run again in another life, which knows nothing of this one.
         let again = said.heard > 0 && (kind == Kind::Tell || said.life == life);
+        let refused = said.outcome == Some(BUSY) && life == 0;
         (said.heard, said.life) = (said.heard + 1, life);
         let once = kind == Kind::Request || said.len >= once_from;
         if kind == Kind::Tell {
@@ -205,7 +212,9 @@ impl Books {
         } else if [src, Some(me)].contains(&self.excluded) {
             self.violate(now, &nodes, format!("{me} heard {id:?}, and one of them is on no list"));
         }
-        if again && once {
+        if refused {
+            self.violate(now, &nodes, format!("{me} was too busy for {id:?}, and then heard it"));
+        } else if again && once {
             self.violate(now, &nodes, format!("{me} heard {id:?} again"));
         } else if again {
             self.note("heard again");
@@ -227,6 +236,7 @@ impl Books {
         id: Option<Id>,
         result: Result<Option<Id>, &'static str>,
     ) {
+        let first_life = id.is_some_and(|id| self.lives(id.dst.into()) == 0);
         let asked = id.filter(|id| id.kind == Kind::Request && u32::from(id.src) == me);
         let Some((id, said)) = asked.and_then(|id| Some((id, self.said.get_mut(&id)?))) else {
             return self.violate(now, &[me], format!("{me} got an answer to {id:?}: never asked"));
@@ -239,6 +249,8 @@ impl Books {
             Err(why) => (why, why != "refused by the peer" || said.heard > 0),
         };
         let twice = said.outcome.replace(outcome).is_some();
+        // Who has begun anew since does not know what has run.
+        let ran = outcome == BUSY && said.heard > 0 && first_life;
         if outcome == "answered" || outcome == "refused by the peer" {
             let newest = self.newest.entry((me, id.dst.into(), true)).or_insert(said.at);
             *newest = said.at.max(*newest);
@@ -246,6 +258,8 @@ impl Books {
         self.check_fits(now, me, result.err());
         if !right {
             self.violate(now, &nodes, format!("{id:?} got the answer {result:?}"));
+        } else if ran {
+            self.violate(now, &nodes, format!("{id:?} was heard by {}, which was busy", id.dst));
         } else if twice {
             self.violate(now, &nodes, format!("{id:?} has a second outcome, {outcome}"));
         }
@@ -253,7 +267,9 @@ impl Books {
 
     fn on_sent(&mut self, sighting: &Sighting<'_>, copies: u8) {
         let Some(id) = Id::in_datagram(sighting.bytes) else { return };
-        if id.src == id.dst {
+        let kind = if id.kind == Kind::Answer { Kind::Request } else { id.kind };
+        // The end of one body and the header after it may look like a name, once in a long while.
+        if id.src == id.dst && self.said.contains_key(&Id { kind, ..id }) {
             let (now, me) = (sighting.now, u32::from(id.src));
             return self.violate(now, &[me], format!("{id:?} left its node"));
         }
@@ -348,8 +364,12 @@ impl Tap<Note> for Books {
                 }
                 self.on_heard(now, me, src, id, Kind::Tell);
             }
-            Note::Ran { src, to_me, id } => {
+            Note::Ran { src, to_me, id, open } => {
                 self.check_place(now, me, to_me, id);
+                if self.open.is_some_and(|most| open > most(me)) {
+                    let what = format!("{me} has {open} requests of {src:?} to answer at once");
+                    self.violate(now, &[me], what);
+                }
                 self.on_heard(now, me, src, id, Kind::Request);
             }
             Note::Answered { id, result } => self.on_answered(now, me, id, result),

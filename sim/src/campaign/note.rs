@@ -40,6 +40,8 @@ pub enum Note {
         to_me: bool,
         /// What, if it is whole.
         id: Option<Id>,
+        /// How many requests of the same peer it has not answered yet, with this one.
+        open: usize,
     },
     /// A request of its own is over.
     Answered {

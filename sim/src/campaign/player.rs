@@ -13,8 +13,6 @@ use std::sync::Arc;
 use tellask::swarm::{AskId, Link, Refusal, Swarm, Token};
 use tellask::{Addr, Command, Event, Instant, Message};
 
-/// How long somebody may think about an answer, in nanoseconds.
-const THINKING: u64 = 60_000_000;
 /// One request of so many is refused.
 const REFUSED: u32 = 13;
 /// The code of that refusal.
@@ -70,6 +68,8 @@ pub(super) struct Part {
     pub(super) most: u64,
     /// How long it waits for an answer.
     pub(super) patience: Duration,
+    /// How long it thinks about an answer, at the most.
+    pub(super) thinks: Duration,
 }
 
 /// A node's application.
@@ -152,9 +152,11 @@ impl<A: Addr> Player<A> {
         let Message { src, dst, payload } = message;
         let id = Id::of_body(&payload);
         let to_me = self.is_right(&src, &dst, id);
-        cx.say(Note::Ran { src: self.number(&src), to_me, id });
+        let open = 1 + self.thinking.values().filter(|(other, _)| *other == src).count();
+        cx.say(Note::Ran { src: self.number(&src), to_me, id, open });
         let Some(id) = id else { return };
-        let thinks = Duration::from_nanos(mix(id.as_number()) % THINKING);
+        let most = u64::try_from(self.part.thinks.as_nanos()).unwrap_or(u64::MAX);
+        let thinks = Duration::from_nanos(mix(id.as_number()) % most.max(1));
         self.thinking.insert((cx.now() + thinks, token), (src, id));
     }
 }

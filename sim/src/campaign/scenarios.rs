@@ -98,6 +98,8 @@ const TELLS: Promises = Promises {
     once_from: 0,
     recovery: Duration::from_secs(20),
     patience: Duration::from_secs(8),
+    thinks: Duration::from_millis(60),
+    open: |_| usize::MAX,
     drain: Duration::from_secs(20),
     empty: &EMPTY,
     marks: &[],
@@ -308,6 +310,8 @@ static TIGHT: Subject<Peer> = Subject {
     promises: Promises {
         says: Says::Both,
         sizes: &[8, 1_200, 4_700, 12_000],
+        thinks: Duration::from_millis(700),
+        open: little_open,
         recovery: Duration::from_secs(40),
         drain: Duration::from_secs(90),
         marks: &[
@@ -322,7 +326,7 @@ static TIGHT: Subject<Peer> = Subject {
         ..TELLS
     },
     make: |plan, number, life| {
-        let (limits, secret) = (little(), secret(plan, number, life));
+        let (limits, secret) = (little(number), secret(plan, number, life));
         let large = Stack::new(
             secure(plan, number, life, &limits),
             Fragmenter::new(16 * 1_024, &secret, &limits),
@@ -427,14 +431,20 @@ static JOINED: Subject<Numbered> = Subject {
 /// The transports of [`JOINED`], and the largest message of each.
 const MEMBERS: [(u16, usize); 2] = [(1, 3_000), (500, 8_000)];
 
+/// Requests of one peer that a node with little room takes at once. Some take fewer than others may have outstanding, or
+/// nobody would be refused.
+const fn little_open(number: u32) -> usize {
+    if number.is_multiple_of(2) { 2 } else { 6 }
+}
+
 /// Little room.
-fn little() -> Limits {
+fn little(number: u32) -> Limits {
     let mut limits = Limits::default();
     (limits.waiting_per_peer, limits.waiting) = (4 * 1_024, 16 * 1_024);
     (limits.send_per_peer, limits.send) = (8 * 1_024, 32 * 1_024);
     (limits.reassembly_per_peer, limits.reassembly) = (24 * 1_024, 64 * 1_024);
     (limits.partials_per_peer, limits.partials) = (4, 8);
-    (limits.asks_per_peer, limits.ask_max) = (4, 16 * 1_024);
+    (limits.asks_per_peer, limits.ask_max) = (little_open(number), 16 * 1_024);
     (limits.ask_sending_per_peer, limits.ask_sending) = (32 * 1_024, 64 * 1_024);
     (limits.ask_receiving_per_peer, limits.ask_receiving) = (32 * 1_024, 64 * 1_024);
     (limits.ask_remembered_per_peer, limits.ask_remembered) = (32 * 1_024, 64 * 1_024);

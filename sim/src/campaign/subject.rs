@@ -40,6 +40,10 @@ pub struct Promises {
     pub recovery: Duration,
     /// How long an answer is waited for.
     pub patience: Duration,
+    /// How long somebody thinks about an answer, at the most.
+    pub thinks: Duration,
+    /// How many requests of one peer a node has to think about at once, at the most.
+    pub open: fn(u32) -> usize,
     /// After so long without talk nothing is held any more.
     pub drain: Duration,
     /// What holds nothing then, by the last parts of the names of gauges.

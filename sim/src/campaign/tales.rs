@@ -124,6 +124,8 @@ impl Scenario for Tale {
             sizes: &[],
             fits: false,
             once_from: 0,
+            thinks: Duration::ZERO,
+            open: |_| usize::MAX,
             recovery: Duration::ZERO,
             patience: Duration::ZERO,
             drain: Duration::ZERO,

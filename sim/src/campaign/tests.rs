@@ -149,11 +149,38 @@ fn that_a_node_is_told_too_large_of_what_its_stack_says_it_takes_is_a_violation(
 fn what_a_node_says_to_itself_must_not_leave_it() {
     for (src, violated) in [(1, 1), (0, 0)] {
         let mut books = Books::new(&scenario("channels").promises(), true, None);
-        let bytes = said_by(src).body(40);
+        let (number, bytes) = (src, said_by(src).body(40));
+        let says = Note::Said { id: said_by(src), len: 40, result: Ok(()) };
+        books.hear(Instant::ZERO, MemoryAddr(number.into()), says);
         let (src, dst) = (MemoryAddr(src.into()), MemoryAddr(1));
         let id = DatagramId { sender: Some(src), number: 0 };
         let fate = Fate::Sent { copies: 1 };
         books.see(&Sighting { now: Instant::ZERO, id, src, dst, fate, bytes: &bytes });
         assert_eq!(books.violated, violated);
     }
+}
+
+#[test]
+fn that_a_node_that_was_too_busy_for_a_request_runs_it_is_a_violation_in_either_order() {
+    let request = Id { src: 0, dst: 1, kind: Kind::Request, number: 4 };
+    let refused = |books: &mut Books| {
+        let note = Note::Answered { id: Some(request), result: Err("busy") };
+        books.hear(Instant::ZERO, MemoryAddr(0), note);
+    };
+    let runs = |books: &mut Books, open| {
+        let note = Note::Ran { src: Some(0), to_me: true, id: Some(request), open };
+        books.hear(Instant::ZERO, MemoryAddr(1), note);
+    };
+    let tried = |acts: &[&dyn Fn(&mut Books)]| {
+        let mut books = Books::new(&scenario("tight").promises(), true, None);
+        let says = Note::Said { id: request, len: 40, result: Ok(()) };
+        books.hear(Instant::ZERO, MemoryAddr(0), says);
+        acts.iter().for_each(|act| act(&mut books));
+        books.violated
+    };
+    assert_eq!(tried(&[&refused]), 0);
+    assert_eq!(tried(&[&|books| runs(books, 6)]), 0);
+    assert_eq!(tried(&[&|books| runs(books, 7)]), 1, "more than it takes at once");
+    assert_eq!(tried(&[&refused, &|books| runs(books, 1)]), 1);
+    assert_eq!(tried(&[&|books| runs(books, 1), &refused]), 1);
 }
