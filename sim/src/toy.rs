@@ -15,7 +15,7 @@
 //! Refused: nothing. Only a [`SecretKey`] made with [`key`] uses it, and the builders of nodes on sockets
 //! take such a key for the protocol's own.
 
-use crate::net::{Running, mix};
+use crate::net::{Running, STEP, mix};
 use tellask::identity::{ForeignSuite, SecretKey};
 
 /// The suite.
@@ -29,9 +29,6 @@ static TOY: Toy = Toy;
 pub fn key(seed: &[u8; 32]) -> SecretKey {
     SecretKey::for_suite(seed, &TOY)
 }
-
-/// What all public halves are multiples of.
-const BASE: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl ForeignSuite for Toy {
     fn seal(&self, key: &[u8; 32], counter: u64, ad: &[u8], text: &mut [u8]) -> [u8; 16] {
@@ -50,7 +47,8 @@ impl ForeignSuite for Toy {
     }
 
     fn public(&self, secret: &[u8; 32]) -> [u8; 32] {
-        spread(BASE.wrapping_mul(exponent(secret)))
+        // All public halves are multiples of one odd number.
+        spread(STEP.wrapping_mul(exponent(secret)))
     }
 
     fn agree(&self, secret: &[u8; 32], public: &[u8; 32]) -> Option<[u8; 32]> {

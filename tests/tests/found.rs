@@ -9,10 +9,9 @@ fn goes_well(plan: &str) {
     assert!(played.is_ok(), "{played}");
 }
 
-// 1 heard request 49 from 0 to 1 again
-#[test]
-fn what_was_asked_of_a_former_life_of_the_answerer_runs_once_in_the_next() {
-    goes_well(
+/// Two that ask each other, of which one begins anew at that time.
+fn restarted(at: &str) -> String {
+    format!(
         "
         tellask-plan 1
         scenario bare-asks
@@ -27,32 +26,21 @@ fn what_was_asked_of_a_former_life_of_the_answerer_runs_once_in_the_next() {
         way 1 0
         at 0ms net delay 40ms jitter 30ms
         at 2000ms crash 1
-        at 2030ms start 1
-        ",
-    );
+        at {at} start 1
+        "
+    )
+}
+
+// 1 heard request 49 from 0 to 1 again
+#[test]
+fn what_was_asked_of_a_former_life_of_the_answerer_runs_once_in_the_next() {
+    goes_well(&restarted("2030ms"));
 }
 
 // 0 heard request 58 from 1 to 0 again
 #[test]
 fn what_a_restarted_asker_asks_runs_once_while_the_answerer_still_speaks_to_its_former_life() {
-    goes_well(
-        "
-        tellask-plan 1
-        scenario bare-asks
-        seed 1
-        suite toy
-        nodes 0 1
-        core 0 1
-        phase 3s
-        every 40ms
-        most 80
-        way 0 1
-        way 1 0
-        at 0ms net delay 40ms jitter 30ms
-        at 2000ms crash 1
-        at 2200ms start 1
-        ",
-    );
+    goes_well(&restarted("2200ms"));
 }
 
 // 0 never got an answer from 2 in the 40s after all was well

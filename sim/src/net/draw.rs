@@ -58,7 +58,8 @@ impl Running {
 }
 
 const ODD: u64 = 0xd6e8_feb8_6659_fd93;
-const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+/// The golden ratio as a fraction of 2^64: what SplitMix64 steps by.
+pub(crate) const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The draws about one datagram.
 #[derive(Clone, Copy, Debug)]

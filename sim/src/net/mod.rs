@@ -81,7 +81,7 @@ pub use tap::{DatagramId, Fate, Sighting, Tap};
 pub use trace::Trace;
 pub use verdict::{Append, Flip, Passage, Passing, Spoil, Verdict, Verdicts};
 
-pub(crate) use draw::{Draw, Running, mix};
+pub(crate) use draw::{Draw, Running, STEP, mix};
 pub(crate) use tap::Seen;
 
 pub(crate) use self::ledger::Ledger;

@@ -6,7 +6,7 @@
 //! byte by byte; the first difference changes every hash after it. It is no cryptographic hash: nobody
 //! attacks a simulation with its own trace.
 
-use super::draw::{Running, mix};
+use super::draw::{Running, STEP, mix};
 use core::fmt;
 
 /// A running hash of what happened.
@@ -53,8 +53,6 @@ impl Trace {
         self.steps += other.steps;
     }
 }
-
-const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

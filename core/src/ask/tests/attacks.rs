@@ -331,3 +331,27 @@ fn attack_23_what_was_refused_as_busy_is_not_run_when_a_copy_of_it_comes_late() 
     world.run(SECOND);
     assert_eq!(world.stat(1, "ask.run"), 2);
 }
+
+#[test]
+fn attack_23_what_scattered_parts_count_is_given_back_as_the_gaps_between_them_close() {
+    const PARTS: u64 = 40;
+    let total = PARTS * 100;
+    for answers in [false, true] {
+        let mut world = acquainted(&Limits::default());
+        let (from, to) = if answers { (1, 0) } else { (0, 1) };
+        if answers {
+            world.ask(0, 1, 7, body(5, 0), SECOND);
+            world.run(Duration::from_nanos(2));
+        }
+        let frame = if answers { answer } else { request };
+        let scattered = (0..PARTS).step_by(2).chain((1..PARTS).step_by(2));
+        let mut counted = Vec::new();
+        for part in scattered {
+            forge(&mut world, from, to, frame(1, total, part * 100), &[part as u8; 100]);
+            counted.push(world.stat(to as usize, "ask.parts_bytes"));
+        }
+        assert!(counted[19] > total, "twenty ranges count beside what they are of");
+        assert_eq!((counted[38], counted[39]), (total, 0));
+        assert_eq!(world.stat(to as usize, "ask.rejected_misfit"), 0);
+    }
+}

@@ -117,14 +117,20 @@ fn one_place_that_is_left_beside_peers_that_wait_serves_all_others_and_none_twic
     }
 }
 
-#[test]
-fn that_the_last_request_is_given_up_is_said_until_it_is_heard() {
+/// A request that was given up while nothing gets through.
+fn given_up_unheard() -> World {
     let mut world = World::new(1, CALM);
     world.ask(0, 1, 7, body(5, 0), 3600 * SECOND);
     world.asked(1);
     world.run(SECOND);
     world.cut = true;
     world.command(0, Command::Cancel { id: AskId::new(7), dst: MemoryAddr(1) });
+    world
+}
+
+#[test]
+fn that_the_last_request_is_given_up_is_said_until_it_is_heard() {
+    let mut world = given_up_unheard();
     world.run(3 * SECOND);
     assert_eq!((world.answered(0).1, world.stat(1, "ask.owed")), (Err(AskError::Cancelled), 1));
     world.cut = false;
@@ -137,12 +143,7 @@ fn that_the_last_request_is_given_up_is_said_until_it_is_heard() {
 
 #[test]
 fn to_a_peer_that_is_gone_it_is_not_said_for_ever_that_a_request_is_given_up() {
-    let mut world = World::new(1, CALM);
-    world.ask(0, 1, 7, body(5, 0), 3600 * SECOND);
-    world.asked(1);
-    world.run(SECOND);
-    world.cut = true;
-    world.command(0, Command::Cancel { id: AskId::new(7), dst: MemoryAddr(1) });
+    let mut world = given_up_unheard();
     world.run(90 * SECOND);
     let said = world.seen.len();
     world.run(3600 * SECOND);
