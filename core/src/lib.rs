@@ -2,16 +2,21 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
 
+#[cfg(all(feature = "quic", not(any(feature = "aws-lc", feature = "ring"))))]
+compile_error!("the feature `quic` needs a library for its cryptography: add `aws-lc` or `ring`");
+
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
 pub mod addr;
 pub mod ask;
+pub(crate) mod bucket;
 pub(crate) mod crypto;
 pub mod driver;
 pub mod filter;
 pub mod fragment;
+pub(crate) mod half_open;
 pub mod identity;
 pub mod join;
 pub mod layer;
@@ -25,6 +30,8 @@ pub mod p2pke;
 pub mod par;
 pub mod payload;
 pub mod port;
+#[cfg(feature = "quic")]
+pub mod quic;
 pub mod realm;
 pub mod seed;
 pub mod stack;

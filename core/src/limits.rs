@@ -32,6 +32,11 @@ pub struct Limits {
     /// longer leaves the cache, and allocators give its memory back to the system in between: a larger
     /// mark has been seen to cost a fifth of the throughput.
     pub send: usize,
+    /// Messages of one peer that are on their way, each on a stream of a connection.
+    pub streams_per_peer: usize,
+    /// Bytes on a connection that are on their way to us, and as many that are on their way from us. The
+    /// largest message fits, whatever this says.
+    pub window_per_peer: usize,
     /// Bytes of messages on their way up that the application has not taken. The newest is dropped.
     pub receive: usize,
     /// Destinations whose larger path MTU is remembered.
@@ -132,6 +137,8 @@ impl Default for Limits {
             waiting: 4 * 1_024 * 1_024,
             send_per_peer: 64 * 1_024,
             send: 256 * 1_024,
+            streams_per_peer: 1_024,
+            window_per_peer: 2 * 1_024 * 1_024,
             receive: 4 * 1_024 * 1_024,
             path_mtus: 4_096,
             reassembly_per_peer: 4 * 1_024 * 1_024,

@@ -218,6 +218,12 @@ impl<A: Clone + Ord, T: Weigh> Outbox<A, T> {
         dropped
     }
 
+    /// Whether messages wait for `dst`, which is full below.
+    #[must_use]
+    pub fn is_waiting(&self, dst: &A) -> bool {
+        self.waiting.get(dst).is_some_and(|waiting| !waiting.queue.is_empty())
+    }
+
     /// Remembers the latest time that was handed in; call it in every `handle_*`.
     #[inline]
     pub fn advance(&mut self, now: Instant) {

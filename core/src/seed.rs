@@ -31,12 +31,16 @@ impl Seed {
     /// The child of this seed under `label`: BLAKE2b-256 keyed by the seed.
     #[must_use]
     pub fn child(&self, label: &str) -> Self {
+        Self(self.mac(label.as_bytes()))
+    }
+
+    /// BLAKE2b-256 of `data`, keyed by this seed.
+    pub(crate) fn mac(&self, data: &[u8]) -> [u8; 32] {
         let mut params = blake2b_simd::Params::new();
         params.hash_length(32).key(&self.0);
-        let hash = params.hash(label.as_bytes());
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(hash.as_bytes());
-        Self(bytes)
+        let mut mac = [0; 32];
+        mac.copy_from_slice(params.hash(data).as_bytes());
+        mac
     }
 
     /// The generator of this seed under `label`.

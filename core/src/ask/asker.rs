@@ -314,6 +314,7 @@ impl<A: Addr> Asking<A> {
             | Undeliverable::Oneself
             | Undeliverable::Denied
             | Undeliverable::Disconnected
+            | Undeliverable::Refused
             | Undeliverable::Unsupported
             | Undeliverable::Closed => self.fail_all(now, slot, &AskError::Unreachable(reason)),
         }

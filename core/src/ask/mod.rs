@@ -369,7 +369,10 @@ impl<A: Addr> Asking<A> {
                     DownReason::Denied => Some(Undeliverable::Denied),
                     DownReason::Closed => Some(Undeliverable::Closed),
                     // Of the session only: the next packet opens another.
-                    DownReason::Idle | DownReason::Evicted => None,
+                    DownReason::Idle
+                    | DownReason::Evicted
+                    | DownReason::Left
+                    | DownReason::Moved => None,
                 };
                 if let (Some(why), Some(slot)) = (why, self.table.first(&addr)) {
                     self.fail_all(now, slot, &AskError::Unreachable(why));

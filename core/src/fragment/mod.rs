@@ -301,6 +301,7 @@ impl<A: Addr> Fragmenter<A> {
             | Undeliverable::Oneself
             | Undeliverable::Denied
             | Undeliverable::Disconnected
+            | Undeliverable::Refused
             | Undeliverable::Closed => true,
             // Of one message only, or no more than what anybody may have made the network say.
             Undeliverable::Full

@@ -61,6 +61,8 @@ pub enum Undeliverable {
     Denied,
     /// Ours: the peer was disconnected.
     Disconnected,
+    /// The peer's: it closed the connection, or does not let us in.
+    Refused,
     /// The caller's: this swarm cannot do that.
     Unsupported,
     /// Ours: the swarm is closing or closed.
@@ -81,6 +83,7 @@ impl fmt::Display for Undeliverable {
             Self::Oneself => f.write_str("this is our own address"),
             Self::Denied => f.write_str("our accept policy excludes this peer"),
             Self::Disconnected => f.write_str("the peer was disconnected"),
+            Self::Refused => f.write_str("the peer closed the connection, or does not let us in"),
             Self::Unsupported => f.write_str("this swarm does not support that"),
             Self::Closed => f.write_str("the swarm is closed"),
         }
@@ -182,7 +185,8 @@ impl From<Undeliverable> for AskError {
             | Undeliverable::WrongPeer
             | Undeliverable::Oneself
             | Undeliverable::Denied
-            | Undeliverable::Disconnected => Self::Unreachable(why),
+            | Undeliverable::Disconnected
+            | Undeliverable::Refused => Self::Unreachable(why),
         }
     }
 }
@@ -224,6 +228,10 @@ pub enum DownReason {
     Denied,
     /// Ours: its place was needed.
     Evicted,
+    /// The peer's: it closed the connection.
+    Left,
+    /// Nobody's: the connection goes on under another address of the peer.
+    Moved,
     /// Ours: the swarm closed.
     Closed,
 }
@@ -235,6 +243,8 @@ impl fmt::Display for DownReason {
             Self::Idle => "the session was idle until it expired",
             Self::Disconnected => "we disconnected it",
             Self::Denied => "our accept policy excludes it now",
+            Self::Left => "the peer closed the connection",
+            Self::Moved => "the peer goes on under another address",
             Self::Evicted => "its place was needed for another peer",
             Self::Closed => "the swarm closed",
         })

@@ -2,8 +2,8 @@
 
 use super::super::channel::{Context, Gate, Timing};
 use super::super::tai64n::Tai64n;
-use super::bucket::Bucket;
 use super::floors::Floors;
+use crate::bucket::Bucket;
 use crate::identity::{PublicKey, SecretKey};
 use crate::limits::Limits;
 use crate::seed::{Rng, Seed};

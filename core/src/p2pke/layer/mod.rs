@@ -20,11 +20,9 @@
 //! protocol is dropped and counted by reason. A peer that was given up lingers until its sessions are
 //! forgotten, unless a newcomer wants its place.
 
-mod bucket;
 mod counters;
 mod floors;
 mod gatekeeper;
-mod half_open;
 mod incoming;
 mod outgoing;
 mod peers;
@@ -34,10 +32,10 @@ mod tests;
 
 use self::counters::Counters;
 use self::gatekeeper::Local;
-use self::half_open::HalfOpen;
 use self::peers::Peer;
 use super::channel::{Channel, Timing};
 use crate::addr::{Addr, PeerAddr, Source};
+use crate::half_open::HalfOpen;
 use crate::identity::{PeerId, SecretKey};
 use crate::layer::{Layer, earliest};
 use crate::limits::Limits;

@@ -6,7 +6,7 @@ const SECOND: u64 = 1_000_000_000;
 
 /// Counts in billionths of a token, so that nothing is lost to rounding.
 #[derive(Clone, Debug)]
-pub(super) struct Bucket {
+pub(crate) struct Bucket {
     rate: u64,
     level: u64,
     filled: Instant,
@@ -14,13 +14,13 @@ pub(super) struct Bucket {
 
 impl Bucket {
     /// A full one of `rate` tokens a second.
-    pub(super) const fn new(rate: u32) -> Self {
+    pub(crate) const fn new(rate: u32) -> Self {
         let rate = rate as u64;
         Self { rate, level: rate * SECOND, filled: Instant::ZERO }
     }
 
     /// Takes a token, if there is one.
-    pub(super) fn take(&mut self, now: Instant) -> bool {
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
         let passed = now.as_nanos().saturating_sub(self.filled.as_nanos());
         let level = self.level.saturating_add(passed.saturating_mul(self.rate));
         self.level = level.min(self.rate * SECOND);

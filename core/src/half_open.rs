@@ -11,7 +11,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 #[derive(Clone, Debug, Hash)]
-pub(super) struct HalfOpen {
+pub(crate) struct HalfOpen {
     places: Vec<Place>,
     networks: BTreeMap<u128, usize>,
     max: usize,
@@ -25,7 +25,7 @@ struct Place {
 }
 
 impl HalfOpen {
-    pub(super) const fn new(limits: &Limits) -> Self {
+    pub(crate) const fn new(limits: &Limits) -> Self {
         Self {
             places: Vec::new(),
             networks: BTreeMap::new(),
@@ -38,7 +38,7 @@ impl HalfOpen {
     ///
     /// # Errors
     /// There is no place at all: the bound is zero.
-    pub(super) fn victim(&self, network: Option<u128>, rng: &mut Rng) -> Result<Option<Slot>, ()> {
+    pub(crate) fn victim(&self, network: Option<u128>, rng: &mut Rng) -> Result<Option<Slot>, ()> {
         let held = network.and_then(|network| self.networks.get(&network)).copied().unwrap_or(0);
         if held >= self.max_per_network.max(1) && self.places.len() >= self.max / 2 {
             let nth = rng.below(held as u64) as usize;
@@ -52,14 +52,14 @@ impl HalfOpen {
         self.places.get(nth).map(|place| Some(place.slot)).ok_or(())
     }
 
-    pub(super) fn insert(&mut self, slot: Slot, network: Option<u128>) {
+    pub(crate) fn insert(&mut self, slot: Slot, network: Option<u128>) {
         self.places.push(Place { slot, network });
         if let Some(network) = network {
             *self.networks.entry(network).or_default() += 1;
         }
     }
 
-    pub(super) fn remove(&mut self, slot: Slot) {
+    pub(crate) fn remove(&mut self, slot: Slot) {
         let Some(at) = self.places.iter().position(|place| place.slot == slot) else { return };
         let Place { network, .. } = self.places.swap_remove(at);
         if let Some(network) = network
@@ -72,7 +72,7 @@ impl HalfOpen {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.places.len()
     }
 }

@@ -1,0 +1,279 @@
+//! One connection: quinn-proto's, and what of ours is on its streams.
+
+use super::wire::MESSAGE_MAX;
+use crate::swarm::AskId;
+use crate::table::Slot;
+use crate::time::Instant;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use bytes::{Bytes, BytesMut};
+use core::net::SocketAddr;
+use core::time::Duration;
+use quinn_proto::{Dir, StreamId, VarInt, WriteError};
+
+/// How long a connection without any traffic lives.
+pub const IDLE: Duration = Duration::from_secs(30);
+/// How long a handshake may take.
+pub const HANDSHAKE: Duration = Duration::from_secs(15);
+/// How often a connection says that it is alive, while an answer is owed on it.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// A connection.
+pub(super) struct Connection<A> {
+    pub(super) quic: quinn_proto::Connection,
+    pub(super) standing: Standing,
+    /// Whether we began it.
+    pub(super) dialled: bool,
+    pub(super) begun: Instant,
+    /// To whom: whoever was dialled, or has proven its key.
+    pub(super) peer: Option<Slot>,
+    /// Whether both sides speak our protocol, not only the one that the Go implementation has.
+    pub(super) ours: bool,
+    /// Its address as quinn-proto has it.
+    pub(super) remote: SocketAddr,
+    /// Which address of ours it was last heard at.
+    pub(super) local: Option<A>,
+    pub(super) sending: Sending,
+    pub(super) receiving: Receiving,
+    /// Our requests on it.
+    pub(super) asks: BTreeMap<StreamId, AskId>,
+    /// The peer's requests on it that it is owed answers to, by their tokens.
+    pub(super) owed: BTreeSet<u64>,
+    pub(super) ping_at: Option<Instant>,
+    /// When it is in the index of timers.
+    pub(super) armed: Option<Instant>,
+    /// Whether it is among those that something has happened to.
+    pub(super) dirty: bool,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Standing {
+    /// Its handshake is not over.
+    Handshaking,
+    /// The peer has proven its key.
+    Up {
+        /// When it did.
+        since: Instant,
+    },
+    /// It is over: only what is left of it is said.
+    Over,
+}
+
+/// What goes out.
+#[derive(Default)]
+pub(super) struct Sending {
+    /// A stream that was opened for the next tell.
+    pub(super) spare: Option<StreamId>,
+    /// Of messages that are begun, what was not taken yet.
+    pub(super) rest: BTreeMap<StreamId, Rest>,
+    /// Messages told, from the beginning on.
+    pub(super) told: usize,
+    /// Streams on which all was said, and not all is known to have arrived.
+    pub(super) unacknowledged: BTreeSet<StreamId>,
+}
+
+/// What was not taken yet of a message.
+pub(super) struct Rest {
+    chunks: VecDeque<Bytes>,
+    /// Whether the message is all there is.
+    finishes: bool,
+}
+
+/// What becomes of a message that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It was taken.
+    All,
+    /// Not all of it: the rest waits.
+    Some,
+    /// The peer does not want it.
+    Nothing,
+}
+
+/// What comes in.
+#[derive(Default)]
+pub(super) struct Receiving {
+    /// Streams of the peer's, and those of our requests.
+    pub(super) partials: BTreeMap<StreamId, Partial>,
+    /// Those on which there may be something to read.
+    pub(super) readable: BTreeSet<StreamId>,
+    /// Bytes that are being put together.
+    pub(super) bytes: usize,
+}
+
+/// What has come of a message.
+pub(super) struct Partial {
+    pub(super) kind: Kind,
+    /// A message that came in one piece is never copied.
+    first: Option<Bytes>,
+    rest: BytesMut,
+}
+
+/// What comes on a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    /// A message.
+    Tell,
+    /// A request of the peer's.
+    Request,
+    /// The answer to one of ours.
+    Answer(AskId),
+    /// Nothing that matters any more.
+    Waste,
+}
+
+impl Partial {
+    pub(super) fn new(kind: Kind) -> Self {
+        Self { kind, first: None, rest: BytesMut::new() }
+    }
+
+    pub(super) fn push(&mut self, bytes: Bytes) {
+        if self.first.is_none() && self.rest.is_empty() {
+            self.first = Some(bytes);
+        } else {
+            self.join();
+            self.rest.extend_from_slice(&bytes);
+        }
+    }
+
+    /// Copies what came first, so that a few bytes do not keep a whole datagram.
+    pub(super) fn join(&mut self) {
+        if let Some(first) = self.first.take() {
+            self.rest.extend_from_slice(&first);
+        }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.first.as_deref().unwrap_or(&self.rest)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bytes().len()
+    }
+
+    /// The first `len` bytes behind `head`; the others are dropped.
+    pub(super) fn take(&mut self, head: usize, len: usize) -> BytesMut {
+        let mut whole = match self.first.take() {
+            Some(first) => BytesMut::from(first),
+            None => core::mem::take(&mut self.rest),
+        };
+        let mut message = whole.split_off(head.min(whole.len()));
+        message.truncate(len);
+        message
+    }
+}
+
+impl<A> Connection<A> {
+    pub(super) fn new(
+        quic: quinn_proto::Connection,
+        dialled: Option<Slot>,
+        begun: Instant,
+        local: Option<A>,
+    ) -> Self {
+        Self {
+            standing: Standing::Handshaking,
+            dialled: dialled.is_some(),
+            begun,
+            peer: dialled,
+            ours: false,
+            remote: quic.remote_address(),
+            local,
+            sending: Sending::default(),
+            receiving: Receiving::default(),
+            asks: BTreeMap::new(),
+            owed: BTreeSet::new(),
+            ping_at: None,
+            armed: None,
+            dirty: false,
+            quic,
+        }
+    }
+
+    pub(super) const fn is_up(&self) -> bool {
+        matches!(self.standing, Standing::Up { .. })
+    }
+
+    /// Whether a message can be told now, on a stream that is opened for it where there is none yet.
+    pub(super) fn takes_tells(&mut self) -> bool {
+        if !self.is_up() || !self.sending.rest.is_empty() {
+            return false;
+        }
+        if self.sending.spare.is_none() {
+            self.sending.spare = self.quic.streams().open(Dir::Uni);
+        }
+        self.sending.spare.is_some()
+    }
+
+    /// Writes a message, or as much of it as is taken.
+    pub(super) fn write(
+        &mut self,
+        stream: StreamId,
+        chunks: impl IntoIterator<Item = Bytes>,
+        finishes: bool,
+    ) -> Written {
+        let chunks = chunks.into_iter().filter(|chunk| !chunk.is_empty()).collect();
+        self.sending.rest.insert(stream, Rest { chunks, finishes });
+        self.write_rest(stream)
+    }
+
+    /// Writes what was not taken of a message.
+    pub(super) fn write_rest(&mut self, stream: StreamId) -> Written {
+        let Some(rest) = self.sending.rest.get_mut(&stream) else { return Written::All };
+        let mut to = self.quic.send_stream(stream);
+        while !rest.chunks.is_empty() {
+            match to.write_chunks(rest.chunks.make_contiguous()) {
+                Ok(written) => drop(rest.chunks.drain(..written.chunks)),
+                Err(WriteError::Blocked) => return Written::Some,
+                Err(WriteError::Stopped(_) | WriteError::ClosedStream) => {
+                    self.sending.rest.remove(&stream);
+                    return Written::Nothing;
+                }
+            }
+        }
+        let finished = !rest.finishes || to.finish().is_ok();
+        if rest.finishes && finished {
+            self.sending.unacknowledged.insert(stream);
+        }
+        self.sending.rest.remove(&stream);
+        if finished { Written::All } else { Written::Nothing }
+    }
+
+    /// Nothing more is said on a stream, and nothing of it is sent again.
+    pub(super) fn reset(&mut self, stream: StreamId, code: VarInt) {
+        self.sending.rest.remove(&stream);
+        self.sending.unacknowledged.remove(&stream);
+        // What is reset already, or was heard as a whole, need not be.
+        let _ = self.quic.send_stream(stream).reset(code);
+    }
+
+    /// Nothing more is heard on a stream.
+    pub(super) fn stop(&mut self, stream: StreamId, code: VarInt) {
+        let partial = self.receiving.partials.remove(&stream);
+        self.receiving.readable.remove(&stream);
+        self.receiving.bytes -= partial.map_or(0, |partial| partial.len());
+        let _ = self.quic.recv_stream(stream).stop(code);
+    }
+
+    /// Whether something that was said is not known to have arrived.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.sending.rest.is_empty() || !self.sending.unacknowledged.is_empty()
+    }
+
+    /// When something of it is due, as far as it is ours.
+    pub(super) fn due(&self) -> Option<Instant> {
+        match self.standing {
+            Standing::Handshaking => Some(self.begun + HANDSHAKE),
+            Standing::Up { .. } => self.ping_at,
+            Standing::Over => None,
+        }
+    }
+
+    /// Sees to it that the peer is asked whether it is alive while answers are owed either way.
+    pub(super) fn rearm_ping(&mut self, now: Instant) {
+        let waits = !self.asks.is_empty() || !self.owed.is_empty();
+        self.ping_at = waits.then(|| self.ping_at.unwrap_or(now + KEEP_ALIVE));
+    }
+}
+
+/// Bytes above those of the largest message that a request may have in front.
+pub(super) const RECEIVE_MAX: usize = MESSAGE_MAX + 8;

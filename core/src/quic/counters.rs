@@ -1,0 +1,62 @@
+//! What the layer counts.
+
+use crate::stats::StatsSink;
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// How often something happened since the layer was made.
+        #[derive(Clone, Copy, Debug, Default)]
+        pub(super) struct Counters { $($(#[$doc])* pub(super) $name: u64,)* }
+
+        impl Counters {
+            pub(super) fn stats(&self, sink: &mut dyn StatsSink) {
+                $(sink.counter(stringify!($name), self.$name);)*
+            }
+        }
+    };
+}
+
+counters! {
+    /// Messages given to a stream.
+    told,
+    /// Messages that came.
+    heard,
+    /// Requests given to a stream.
+    asked,
+    /// Requests that came.
+    requests,
+    /// Peers that proved their key.
+    peers_up,
+    /// Peers that went down, for whatever reason.
+    peers_down,
+    /// Connections that we began.
+    dialled,
+    /// Connections that strangers began and that were let in.
+    accepted,
+    /// Handshakes that failed, ours and others.
+    handshakes_failed,
+    /// Half-open handshakes whose place another took.
+    half_open_evicted,
+    /// Strangers who were asked to prove their address first.
+    retried,
+    /// Strangers turned away: there is no place or no time for them.
+    turned_away,
+    /// Connections closed because the policy excludes the peer, or because it is not who was expected.
+    denied,
+    /// Datagrams of nobody's connection, or that are no QUIC.
+    rejected,
+    /// Datagrams from strangers for whom there was no address to stand for theirs.
+    rejected_places,
+    /// Messages dropped because too much of the peer's was being put together.
+    refused_busy,
+    /// Messages dropped because they are over the limit.
+    refused_too_large,
+    /// Requests dropped because they are none.
+    refused_malformed,
+    /// Messages that their senders gave up.
+    abandoned,
+    /// Commands refused.
+    refused,
+    /// Messages that waited for a connection in vain, or that a peer did not take.
+    undelivered,
+}

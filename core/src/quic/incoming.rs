@@ -1,0 +1,514 @@
+//! What comes up: datagrams to their connections, strangers to the door, and what happens to connections.
+
+use super::connection::{Connection, Kind, Partial, Standing};
+use super::peers::Peer;
+use super::wire::{self, code};
+use super::{Closing, MTU_MIN, OVERHEAD, Quic, tls};
+use crate::addr::{Addr, PeerAddr, Source};
+use crate::identity::PublicKey;
+use crate::swarm::{
+    Command, DownReason, Event, Link, Message, Refusal, Scope, Setting, Undeliverable,
+};
+use crate::table::Slot;
+use crate::time::Instant;
+use crate::trace::trace;
+use alloc::vec::Vec;
+use bytes::{Bytes, BytesMut};
+use core::net::SocketAddr;
+use quinn_proto::crypto::rustls::HandshakeData;
+use quinn_proto::{
+    ConnectionError, DatagramEvent, Dir, Event as Happening, Incoming, StreamEvent, StreamId,
+    VarInt,
+};
+
+impl<A: Addr + Source> Quic<A> {
+    /// All that comes from the side below: mapped, or refused.
+    pub(super) fn on_event(&mut self, now: Instant, event: Event<A>) {
+        match event {
+            Event::Told(Message { src, dst, payload }) => self.on_datagram(now, &src, dst, payload),
+            Event::Link(link) => self.on_link(link),
+            Event::Full { scope } => self.out.block(now, scope),
+            Event::Ready { scope } => self.out.unblock(now, &scope),
+            // The swarm below may ask; what came in clear is nobody's request here.
+            Event::Asked { token, message, .. } => {
+                let result = Err(Refusal::default());
+                self.control.push_back(Command::Answer { token, dst: message.src, result });
+            }
+            // Of whichever secure swarm: one key has one clock.
+            Event::Floor { key, stamp } => self.up.push(Event::Floor { key, stamp }),
+            Event::Closed => self.on_closed(now),
+            // What is lost is sent again. What the swarm below knows of its peers proves nothing here, larger datagrams
+            // are found out, and nothing was asked of it.
+            Event::Undelivered { .. }
+            | Event::PathMtu { .. }
+            | Event::Withdrawn { .. }
+            | Event::Answered { .. }
+            | Event::Identified { .. }
+            | Event::PeerUp { .. }
+            | Event::PeerDown { .. } => {}
+        }
+    }
+
+    fn on_link(&mut self, link: Link<A>) {
+        let id = self.id();
+        let fits = link.unit >= MTU_MIN;
+        if fits {
+            self.local.set_mtu(link.unit, &self.limits);
+        }
+        let link = Link {
+            unit: if fits { link.unit - OVERHEAD } else { 0 },
+            tell_max: if fits { wire::MESSAGE_MAX } else { 0 },
+            ask_max: if fits { self.limits.ask_max.min(wire::MESSAGE_MAX) } else { 0 },
+            local: link.local,
+        };
+        self.up.push(Event::Link(link.map(|addr| Some(PeerAddr { id, addr }))));
+    }
+
+    fn on_datagram(&mut self, now: Instant, src: &A, dst: A, payload: BytesMut) {
+        let Some(remote) = self.places.stand_in(src) else {
+            self.counters.rejected_places += 1;
+            return;
+        };
+        let then = self.local.clock.tell(now);
+        self.local.buffer.clear();
+        let local = &mut self.local;
+        let event = local.endpoint.handle(then, remote, None, None, payload, &mut local.buffer);
+        match event {
+            Some(DatagramEvent::ConnectionEvent(handle, event)) => {
+                let place = self.connections.get_mut(handle.0).and_then(Option::as_deref_mut);
+                let Some(connection) = place else { return };
+                if connection.local.as_ref() != Some(&dst) {
+                    connection.local = Some(dst);
+                }
+                self.local.hand(&mut connection.quic, event);
+                self.touch(now, handle.0);
+            }
+            Some(DatagramEvent::NewConnection(incoming)) => {
+                self.on_stranger(now, src, dst, incoming);
+            }
+            Some(DatagramEvent::Response(transmit)) => {
+                self.counters.rejected += 1;
+                self.send(now, &transmit);
+            }
+            None => self.counters.rejected += 1,
+        }
+    }
+
+    /// Somebody begins a connection.
+    fn on_stranger(&mut self, now: Instant, src: &A, dst: A, incoming: Incoming) {
+        let network = src.network();
+        let victim = self.half_open.victim(network, &mut self.local.rng);
+        let crowded = self.half_open.len() >= self.limits.half_open / 2;
+        if self.closing != Closing::No || self.up_peers >= self.limits.peers {
+            self.counters.turned_away += 1;
+            let transmit = self.local.endpoint.refuse(incoming, &mut self.local.buffer);
+            return self.send(now, &transmit);
+        }
+        if crowded && !incoming.remote_address_validated() {
+            let retry = self.local.endpoint.retry(incoming, &mut self.local.buffer);
+            if let Ok(transmit) = retry {
+                self.counters.retried += 1;
+                self.send(now, &transmit);
+            }
+            return;
+        }
+        let Ok(victim) = victim else { return self.turn_away(incoming) };
+        if !self.local.strangers.take(now) {
+            return self.turn_away(incoming);
+        }
+        if let Some(victim) = victim {
+            self.counters.half_open_evicted += 1;
+            self.kill(now, victim as usize);
+        }
+        match self.local.accept(now, incoming) {
+            Ok((handle, quic)) => {
+                self.counters.accepted += 1;
+                self.insert(now, handle.0, Connection::new(quic, None, now, Some(dst)));
+                // Handles are counted from zero, and as few as connections.
+                self.half_open.insert(handle.0 as Slot, network);
+            }
+            Err(response) => {
+                self.counters.rejected += 1;
+                if let Some(transmit) = response {
+                    self.send(now, &transmit);
+                }
+            }
+        }
+    }
+
+    fn turn_away(&mut self, incoming: Incoming) {
+        self.counters.turned_away += 1;
+        self.local.endpoint.ignore(incoming);
+    }
+
+    /// Something has happened to a connection.
+    pub(super) fn on_connection(&mut self, now: Instant, handle: usize, event: Happening) {
+        match event {
+            Happening::Connected => self.on_connected(now, handle),
+            Happening::ConnectionLost { reason } => self.detach(now, handle, End::from(&reason)),
+            Happening::Stream(event) => self.on_stream(now, handle, event),
+            Happening::HandshakeDataReady
+            | Happening::DatagramReceived
+            | Happening::DatagramsUnblocked => {}
+        }
+    }
+
+    /// The handshake is over: who is it?
+    fn on_connected(&mut self, now: Instant, handle: usize) {
+        let our_id = self.id();
+        let Some(connection) = self.connection(handle) else { return };
+        let session = connection.quic.crypto_session();
+        let key = tls::proven_key(session.peer_identity());
+        let data = session.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
+        connection.ours = data.and_then(|data| data.protocol).as_deref() == Some(wire::OURS);
+        let (remote, dialled) = (connection.remote, connection.peer);
+        // Neither is missing: certificates are demanded, and the place of a connection is kept.
+        let Some(key) = key else { return self.turn_out(now, handle, code::WRONG_PEER) };
+        let Some(addr) = self.places.addr(remote).cloned() else { return };
+        let peer = PeerAddr { id: key.peer_id(), addr };
+        let expected = dialled.and_then(|slot| self.peers.get(slot)).map(|peer| peer.id);
+        if peer.id == our_id || expected.is_some_and(|id| id != peer.id) {
+            return self.turn_out(now, handle, code::WRONG_PEER);
+        }
+        if !self.local.accept.takes(&peer.id) {
+            return self.turn_out(now, handle, code::DENIED);
+        }
+        let known = self.find(&peer);
+        let is_up = known.and_then(|slot| self.peers.get(slot)).is_some_and(|it| it.key.is_some());
+        if dialled.is_none() && !is_up && self.up_peers >= self.limits.peers {
+            return self.turn_out(now, handle, code::BUSY);
+        }
+        let slot = known.unwrap_or_else(|| self.peers.insert(peer.addr, Peer::new(peer.id)));
+        self.attach(now, handle, slot, &key);
+    }
+
+    /// A connection is the peer's from now on.
+    fn attach(&mut self, now: Instant, handle: usize, slot: Slot, key: &PublicKey) {
+        let is_lower = self.id() < key.peer_id();
+        let Some(connection) = self.connection(handle) else { return };
+        let was = core::mem::replace(&mut connection.standing, Standing::Up { since: now });
+        connection.peer = Some(slot);
+        let (dialled, begun) = (connection.dialled, connection.begun);
+        if was == Standing::Handshaking {
+            self.leave_handshake(handle, dialled);
+        }
+        let Some(peer) = self.peers.get_mut(slot) else { return };
+        if peer.dial == Some(handle) {
+            peer.dial = None;
+        }
+        // The newest is used, but where both dialled at once both sides choose the same.
+        let used = peer.connection().and_then(|used| self.connections.get(used)?.as_ref());
+        let keeps = used.is_some_and(|used| {
+            let crossed = matches!(used.standing, Standing::Up { since } if since >= begun)
+                && used.dialled != dialled;
+            crossed && dialled != is_lower
+        });
+        let at = peer.connections.len().saturating_sub(usize::from(keeps));
+        peer.connections.insert(at, handle);
+        if peer.key.is_none() {
+            peer.key = Some(*key);
+            let identified = core::mem::take(&mut peer.identify);
+            self.up_peers += 1;
+            self.counters.peers_up += 1;
+            if let Some(addr) = self.peer_addr(slot) {
+                trace!(INFO, "quic", peer = %addr, "a peer is up");
+                self.up.push(Event::PeerUp { addr: addr.clone(), key: *key });
+                for _ in 0..identified {
+                    self.up.push(Event::Identified { addr: addr.clone(), result: Ok(*key) });
+                }
+            }
+        }
+        self.settle(now, slot);
+        self.touch(now, handle);
+    }
+
+    /// A handshake is over, however it ended.
+    fn leave_handshake(&mut self, handle: usize, dialled: bool) {
+        if dialled {
+            self.dialling -= 1;
+        } else {
+            self.half_open.remove(handle as Slot);
+        }
+    }
+
+    /// Closes a connection to somebody whom it is not for.
+    fn turn_out(&mut self, now: Instant, handle: usize, code: VarInt) {
+        self.counters.denied += 1;
+        let end = match code {
+            code::DENIED => End::Denied,
+            code::WRONG_PEER => End::WrongPeer,
+            _ => End::Ours,
+        };
+        self.close(now, handle, code, end);
+    }
+
+    /// Says that a connection is over.
+    pub(super) fn close(&mut self, now: Instant, handle: usize, code: VarInt, end: End) {
+        let then = self.local.clock.tell(now);
+        let Some(connection) = self.connection(handle) else { return };
+        connection.quic.close(then, code, Bytes::new());
+        self.detach(now, handle, end);
+        self.touch(now, handle);
+    }
+
+    /// A connection is over: whoever waits for something of it learns that.
+    pub(super) fn detach(&mut self, now: Instant, handle: usize, end: End) {
+        let Some(connection) = self.connection(handle) else { return };
+        let was = core::mem::replace(&mut connection.standing, Standing::Over);
+        if was == Standing::Over {
+            return;
+        }
+        let (dialled, slot) = (connection.dialled, connection.peer);
+        let asks = core::mem::take(&mut connection.asks);
+        let owed = core::mem::take(&mut connection.owed);
+        let partials = core::mem::take(&mut connection.receiving);
+        let sending = core::mem::take(&mut connection.sending);
+        self.receiving -= partials.bytes;
+        self.unread.remove(&handle);
+        self.busy.remove(&handle);
+        let why = end.undeliverable();
+        let idle = asks.is_empty() && sending.rest.is_empty() && sending.unacknowledged.is_empty();
+        if was == Standing::Handshaking {
+            self.counters.handshakes_failed += 1;
+            self.leave_handshake(handle, dialled);
+        }
+        let addr = slot.and_then(|slot| self.peer_addr(slot));
+        if let Some(addr) = &addr {
+            for token in owed {
+                self.owed.remove(&token);
+                self.up.push(Event::Withdrawn {
+                    token: crate::swarm::Token(token),
+                    src: addr.clone(),
+                });
+            }
+            // Messages of which a part never left, or all where the peer took none. Requests are told below,
+            // answers are nobody's any more.
+            let begun = sending.rest.keys().filter(|stream| stream.dir() == Dir::Uni).count();
+            let lost = if end == End::Refused { sending.told } else { begun };
+            self.tell_undelivered(addr, lost, why);
+        }
+        for id in asks.into_values() {
+            self.fail_ask(id, why);
+        }
+        let Some(slot) = slot else { return };
+        let Some(peer) = self.peers.get_mut(slot) else { return };
+        peer.connections.retain(|other| *other != handle);
+        let lost = peer.key.is_some() && peer.connections.is_empty();
+        if lost {
+            peer.key = None;
+            self.up_peers -= 1;
+            self.counters.peers_down += 1;
+            if let Some(addr) = addr {
+                let closed = self.closing != Closing::No;
+                let reason = if closed { DownReason::Closed } else { end.down(idle) };
+                trace!(INFO, "quic", peer = %addr, ?reason, "a peer is down");
+                self.up.push(Event::PeerDown { addr, reason });
+            }
+        }
+        let failed = self.peers.get(slot).is_some_and(|peer| peer.dial == Some(handle));
+        if failed {
+            self.fail_dial(slot, why);
+        }
+        self.settle(now, slot);
+    }
+
+    fn on_stream(&mut self, now: Instant, handle: usize, event: StreamEvent) {
+        let Some(connection) = self.connection(handle) else { return };
+        match event {
+            StreamEvent::Opened { dir } => {
+                while let Some(stream) = connection.quic.streams().accept(dir) {
+                    let kind = if dir == Dir::Uni { Kind::Tell } else { Kind::Request };
+                    connection.receiving.partials.insert(stream, Partial::new(kind));
+                    connection.receiving.readable.insert(stream);
+                }
+            }
+            StreamEvent::Readable { id } => {
+                connection.receiving.readable.insert(id);
+            }
+            // What waits is written in a moment.
+            StreamEvent::Writable { .. } | StreamEvent::Available { .. } => {}
+            StreamEvent::Finished { id } => {
+                connection.sending.unacknowledged.remove(&id);
+                if let Some(id) = connection.asks.get(&id).copied() {
+                    self.asks.on_arrived(id);
+                }
+            }
+            StreamEvent::Stopped { id, error_code } => self.on_stopped(handle, id, error_code),
+        }
+        let _ = now;
+    }
+
+    /// The peer does not want what we say on a stream.
+    fn on_stopped(&mut self, handle: usize, stream: StreamId, code: VarInt) {
+        let Some(connection) = self.connection(handle) else { return };
+        let (slot, ask) = (connection.peer, connection.asks.get(&stream).copied());
+        connection.reset(stream, code);
+        let owed = connection.owed.iter().copied();
+        let owed: Vec<u64> = owed.collect();
+        let addr = slot.and_then(|slot| self.peer_addr(slot));
+        if stream.dir() == Dir::Uni {
+            let why = match code {
+                code::TOO_LARGE => Undeliverable::TooLarge { limit: wire::MESSAGE_MAX },
+                _ => Undeliverable::Full,
+            };
+            if let Some(addr) = addr {
+                self.tell_undelivered(&addr, 1, why);
+            }
+        } else if let Some(id) = ask {
+            // Whoever takes no more of a request may answer it all the same, unless it says why not.
+            if code != code::DONE {
+                self.end_stream(handle, stream);
+                self.finish_ask(id, Err(wire::reset(code)));
+            }
+        } else {
+            let token = owed
+                .into_iter()
+                .find(|token| self.owed.get(token).is_some_and(|(_, other)| *other == stream));
+            if let Some(token) = token {
+                self.forget_owed(token);
+                if let Some(src) = addr {
+                    self.up.push(Event::Withdrawn { token: crate::swarm::Token(token), src });
+                }
+            }
+        }
+    }
+
+    /// What was told on a stream and is not wanted, or never left.
+    fn tell_undelivered(&mut self, dst: &PeerAddr<A>, count: usize, reason: Undeliverable) {
+        for _ in 0..count {
+            self.counters.undelivered += 1;
+            self.up.push(Event::Undelivered { dst: dst.clone(), reason });
+        }
+    }
+
+    /// A connection follows its peer to another address.
+    pub(super) fn follow(&mut self, now: Instant, handle: usize) {
+        let Some(connection) = self.connection(handle) else { return };
+        let (is, was) = (connection.quic.remote_address(), connection.remote);
+        if is == was {
+            return;
+        }
+        connection.remote = is;
+        self.places.hold(is);
+        self.places.release(was);
+        self.move_peer(now, handle, is);
+    }
+
+    fn move_peer(&mut self, now: Instant, handle: usize, to: SocketAddr) {
+        let Some(connection) = self.connection(handle) else { return };
+        let Some(old) = connection.peer.filter(|_| connection.is_up()) else { return };
+        let Some(addr) = self.places.addr(to).cloned() else { return };
+        let from = self.peer_addr(old);
+        let Some(peer) = self.peers.get_mut(old) else { return };
+        let (id, Some(key)) = (peer.id, peer.key) else { return };
+        peer.connections.retain(|other| *other != handle);
+        if peer.connections.is_empty() {
+            peer.key = None;
+            self.up_peers -= 1;
+            self.counters.peers_down += 1;
+            if let Some(addr) = from {
+                self.up.push(Event::PeerDown { addr, reason: DownReason::Moved });
+            }
+        }
+        let peer = PeerAddr { id, addr };
+        let slot = self.find(&peer);
+        let slot = slot.unwrap_or_else(|| self.peers.insert(peer.addr, Peer::new(id)));
+        self.attach(now, handle, slot, &key);
+        self.settle(now, old);
+    }
+
+    pub(super) fn on_set(&mut self, now: Instant, setting: Setting) {
+        if let Setting::Clock(anchor) = &setting {
+            self.local.clock.set(*anchor);
+        }
+        if let Setting::Accept(accept) = &setting {
+            self.local.accept = accept.clone();
+            let excluded: Vec<usize> = self
+                .peers
+                .iter()
+                .filter(|(_, _, peer)| !accept.takes(&peer.id))
+                .flat_map(|(_, _, peer)| peer.connections.iter().chain(&peer.dial).copied())
+                .collect();
+            for handle in excluded {
+                // Not with the code of those of whom nothing was taken.
+                self.close(now, handle, code::DONE, End::Denied);
+            }
+        }
+        self.control.push_back(Command::Set(setting));
+    }
+
+    /// The end: whoever still waits learns it.
+    fn on_closed(&mut self, now: Instant) {
+        self.closing = Closing::Passed;
+        let handles: Vec<usize> = self.handles().collect();
+        for handle in handles {
+            self.detach(now, handle, End::Ours);
+        }
+        for slot in 0..self.peers.span() {
+            self.fail_waiting(slot, Undeliverable::Closed);
+        }
+        self.up.push(Event::Ready { scope: Scope::All });
+        self.up.push(Event::Closed);
+    }
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Nothing was heard any more.
+    Silent,
+    /// We closed it.
+    Ours,
+    /// We closed it, since the policy excludes the peer.
+    Denied,
+    /// We closed it, since it is somebody else's.
+    WrongPeer,
+    /// The peer closed it, or something is wrong with it.
+    Theirs,
+    /// The peer closed it before it took anything.
+    Refused,
+}
+
+impl From<&ConnectionError> for End {
+    fn from(error: &ConnectionError) -> Self {
+        match error {
+            ConnectionError::TimedOut => Self::Silent,
+            ConnectionError::LocallyClosed => Self::Ours,
+            ConnectionError::ApplicationClosed(close)
+                if [code::DENIED, code::WRONG_PEER, code::BUSY].contains(&close.error_code) =>
+            {
+                Self::Refused
+            }
+            ConnectionError::ApplicationClosed(_)
+            | ConnectionError::ConnectionClosed(_)
+            | ConnectionError::TransportError(_)
+            | ConnectionError::VersionMismatch
+            | ConnectionError::Reset
+            | ConnectionError::CidsExhausted => Self::Theirs,
+        }
+    }
+}
+
+impl End {
+    /// Why what waited for the connection does not arrive.
+    const fn undeliverable(self) -> Undeliverable {
+        match self {
+            Self::Silent => Undeliverable::TimedOut,
+            Self::Ours => Undeliverable::Disconnected,
+            Self::Denied => Undeliverable::Denied,
+            Self::WrongPeer => Undeliverable::WrongPeer,
+            Self::Theirs | Self::Refused => Undeliverable::Refused,
+        }
+    }
+
+    /// Why its peer is down. `idle` says that nothing was outstanding.
+    const fn down(self, idle: bool) -> DownReason {
+        match self {
+            Self::Silent if idle => DownReason::Idle,
+            Self::Silent => DownReason::TimedOut,
+            Self::Ours => DownReason::Disconnected,
+            Self::Denied => DownReason::Denied,
+            Self::WrongPeer | Self::Theirs | Self::Refused => DownReason::Left,
+        }
+    }
+}
