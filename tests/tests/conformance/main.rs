@@ -95,6 +95,19 @@ macro_rules! on_sockets {
 
 stacks!(in_memory);
 
+#[cfg(feature = "quic")]
+mod quic {
+    use super::*;
+
+    in_memory! {
+        over_memory: datagrams.quic();
+        over_p2pke: datagrams.secured().quic();
+        over_multi: datagrams.doubled().quic();
+        as_transports: datagrams.quic().doubled();
+        below_the_rest: datagrams.quic().filtered().muxed().looped();
+    }
+}
+
 /// How to play the suite on a stack.
 type Play = fn() -> Report;
 

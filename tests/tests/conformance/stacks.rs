@@ -151,6 +151,40 @@ where
         recipe
     }
 
+    /// Over QUIC.
+    #[cfg(feature = "quic")]
+    pub(crate) fn quic(self) -> Recipe<S, PeerAddr<A>, Stack<L, tellask::quic::Quic<A>>>
+    where
+        A: Source,
+    {
+        use tellask::quic::{HANDSHAKE, Quic, Setup};
+
+        let quic = |lower, node, seed: &Seed| {
+            let setup = Setup {
+                key: key(node),
+                seed,
+                clock: Anchor::default(),
+                base: std::time::Instant::now(),
+                accept: Accept::Anyone,
+                migrates: false,
+                probes_mtu: false,
+                limits: &limits(),
+            };
+            Stack::new(lower, Quic::new(setup).expect("there is TLS"))
+        };
+        let id = key(SOMEBODY).id();
+        let mut recipe = self.on(quic, move |addr| PeerAddr { id, addr }, |peer| &peer.addr);
+        recipe.promises.mtu = 1 << 20;
+        recipe.promises = recipe.promises.secured().asking(ASK_MAX);
+        recipe.promises.reports_nobody = Some(2 * HANDSHAKE);
+        let disguise = |at: &PeerAddr<A>, key_of: &PeerAddr<A>| PeerAddr {
+            id: key_of.id,
+            addr: at.addr.clone(),
+        };
+        recipe.disguise = Some(Rc::new(disguise));
+        recipe
+    }
+
     /// Secured, but for requests: those also go down as they are.
     pub(crate) fn leaky(self) -> Recipe<S, PeerAddr<A>, Stack<L, Leaky<A>>>
     where
