@@ -117,6 +117,26 @@ pub struct Anchor {
     pub date: UnixTime,
 }
 
+/// An instant of the standard library's, for libraries below that know no other time: they count from it. Its
+/// clock is never read.
+#[cfg(feature = "std")]
+#[derive(Clone, Copy, Debug)]
+#[allow(clippy::disallowed_types, reason = "that is what it is")]
+pub struct Epoch(pub(crate) std::time::Instant);
+
+/// Without the standard library there is none.
+#[cfg(not(feature = "std"))]
+#[derive(Clone, Copy, Debug)]
+pub enum Epoch {}
+
+#[cfg(feature = "std")]
+#[allow(clippy::disallowed_types, reason = "that is what it is")]
+impl From<std::time::Instant> for Epoch {
+    fn from(instant: std::time::Instant) -> Self {
+        Self(instant)
+    }
+}
+
 impl Anchor {
     /// The date at `now`. Before `at` it is the anchor's date: dates never run backwards from it.
     #[must_use]

@@ -11,7 +11,7 @@ use std::io;
 use std::sync::OnceLock;
 use std::thread;
 use tellask::driver::{self, Driver, MAX_WORKERS};
-use tellask::time::UnixTime;
+use tellask::time::{Epoch, UnixTime};
 use tellask::{Addr, Instant, Seed, UdpAddr};
 
 /// smol's reactor, and executors of this crate's own for the drivers that nobody else runs.
@@ -55,6 +55,10 @@ impl driver::Runtime for Smol {
 
     fn date() -> UnixTime {
         tellask_system::date()
+    }
+
+    fn epoch() -> Option<Epoch> {
+        Some(tellask_system::epoch())
     }
 
     fn seed() -> io::Result<Seed> {

@@ -7,7 +7,7 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 use std::io;
 use tellask::driver::{self, Driver};
-use tellask::time::UnixTime;
+use tellask::time::{Epoch, UnixTime};
 use tellask::{Addr, Instant, Seed, UdpAddr};
 use tokio::time::Sleep;
 
@@ -26,6 +26,10 @@ impl driver::Runtime for Tokio {
 
     fn date() -> UnixTime {
         tellask_system::date()
+    }
+
+    fn epoch() -> Option<Epoch> {
+        Some(tellask_system::epoch())
     }
 
     fn seed() -> io::Result<Seed> {

@@ -23,6 +23,8 @@ fn main() -> ExitCode {
     datagrams(&mut ratios);
     fragments(&mut ratios);
     asks(&mut ratios);
+    #[cfg(feature = "quic")]
+    quics(&mut ratios);
     runtimes(&mut ratios);
     crowds(&mut ratios);
     latencies(&mut ratios);
@@ -154,6 +156,23 @@ fn asks(ratios: &mut Ratios) {
             || ours.asks(n, size, parallel),
             || theirs.asks(n, size, parallel),
         );
+    }
+}
+
+/// QUIC's tells and asks beside streams of quinn's own endpoints, with the cipher that both prefer.
+#[cfg(feature = "quic")]
+fn quics(ratios: &mut Ratios) {
+    let (ours, theirs) = (tellask::udp_quic(), quinn::pair(CipherSuite::TLS13_AES_256_GCM_SHA384));
+    for (name, parallel) in [("quic:ask/quinn", 1), ("quic:asks:64/quinn", 64)] {
+        let (size, n) = (64, 20_000);
+        let theirs = || theirs.asks(n, size, parallel);
+        ratios.rates(name, size, 1.0, 11, || ours.asks(n, size, parallel), theirs);
+    }
+    for (name, size, n) in
+        [("quic:tells/quinn", 1_200, 50_000), ("quic:tells/quinn", 64 * 1_024, 4_000)]
+    {
+        let theirs = || theirs.streams(n, size);
+        ratios.rates(name, size, 1.0, 11, || ours.tells(n, size), theirs);
     }
 }
 

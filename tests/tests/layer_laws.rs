@@ -486,7 +486,8 @@ impl Subject for Texts {
         let text = "memory://9 | fragment(2000) | ask | loopback | mux(u16, 7, 8)";
         let text: Description = text.parse().expect("in order");
         let (clock, accept) = (Anchor::default(), Accept::Anyone);
-        let parts = Parts { limits: limits(), seed: seed.clone(), key: None, clock, accept };
+        let parts =
+            Parts { limits: limits(), seed: seed.clone(), key: None, clock, accept, epoch: None };
         FromText(text.build(memory_port(&parts.limits), &parts).expect("it needs no key"))
     }
 

@@ -19,8 +19,8 @@ use crate::port::{Datagram, DatagramInput, DatagramPort};
 use crate::seed::Seed;
 use crate::stack::Stack;
 use crate::swarm::{Accept, BoxSwarm};
-use crate::text::{self, AnyAddr, Bottom, BuildError, Description};
-use crate::time::{Anchor, Instant};
+use crate::text::{self, AnyAddr, Bottom, BuildError, Description, LayerSpec};
+use crate::time::{Anchor, Epoch, Instant};
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -43,6 +43,10 @@ pub type Bound<A, R> = (UdpNode<A, R>, Driver<A, R>);
 /// less the headers of IPv6 and UDP.
 const MTU_FLOOR: usize = 1_232;
 
+/// The largest datagram that Ethernet carries, less the headers of IPv6 and UDP: for layers that find out
+/// what works towards each peer.
+const MTU_ETHERNET: usize = 1_452;
+
 /// Stands for the address of a stack that has no socket.
 pub(super) const MEMORY: UdpAddr =
     UdpAddr(SocketAddr::new(core::net::IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED), 0));
@@ -51,7 +55,9 @@ pub(super) const MEMORY: UdpAddr =
 #[must_use = "a builder does nothing until `spawn` or `bind` is called"]
 pub struct Builder<A, R> {
     pub(super) addr: UdpAddr,
-    mtu: usize,
+    mtu: Option<usize>,
+    /// The MTU where none was said.
+    usual_mtu: usize,
     pub(super) limits: Limits,
     pub(super) seed: Option<Seed>,
     accept: Accept,
@@ -81,6 +87,8 @@ pub struct Parts {
     pub clock: Anchor,
     /// Whom secure layers talk to.
     pub accept: Accept,
+    /// What layers count from that know no time but the standard library's; `None` where the runtime has none.
+    pub epoch: Option<Epoch>,
 }
 
 impl<R: Runtime> Builder<UdpAddr, R> {
@@ -95,7 +103,8 @@ impl<R: Runtime> Builder<UdpAddr, R> {
     pub fn udp(addr: UdpAddr) -> Self {
         Self {
             addr,
-            mtu: MTU_FLOOR,
+            mtu: None,
+            usual_mtu: MTU_FLOOR,
             limits: Limits::default(),
             seed: None,
             accept: Accept::default(),
@@ -120,13 +129,16 @@ impl<R: Runtime> Builder<AnyAddr, R> {
         };
         let key = key.map(SecretKey::in_earnest);
         let recipe = move |parts: &Parts| {
-            let Parts { limits, seed, clock, accept } = parts.clone();
-            let parts = text::Parts { limits, seed, key, clock, accept };
+            let Parts { limits, seed, clock, accept, epoch } = parts.clone();
+            let parts = text::Parts { limits, seed, key, clock, accept, epoch };
             described?.build(text::udp_port(&parts.limits), &parts)
         };
         let layers = description.layers().len() as u32;
+        let probes = description.layers().first() == Some(&LayerSpec::Quic);
+        let usual_mtu = if probes { MTU_ETHERNET } else { MTU_FLOOR };
         let Builder { mtu, limits, seed, accept, runtime, .. } = Builder::udp(addr);
-        Self { addr, mtu, limits, seed, accept, layers, stack: Box::new(recipe), runtime }
+        let stack = Box::new(recipe);
+        Self { addr, mtu, usual_mtu, limits, seed, accept, layers, stack, runtime }
     }
 }
 
@@ -145,10 +157,11 @@ impl<A: Addr + Send + Sync + 'static, R: Runtime> Builder<A, R> {
     }
 
     /// The largest datagram that works towards everybody, in bytes: 1,232 by default, which holds
-    /// on every path that IPv6 may take; 65,507 at the most. Larger ones are for networks that are
+    /// on every path that IPv6 may take; 65,507 at the most. Right under QUIC it is 1,452 by default, up to which
+    /// that finds out by itself what a path takes. Larger ones are for networks that are
     /// known to carry them, such as the loopback interface or jumbo frames.
     pub fn mtu(mut self, bytes: usize) -> Self {
-        self.mtu = bytes.min(RUN_MAX);
+        self.mtu = Some(bytes.min(RUN_MAX));
         self
     }
 
@@ -160,9 +173,44 @@ impl<A: Addr + Send + Sync + 'static, R: Runtime> Builder<A, R> {
     {
         let key = key.in_earnest();
         self.layer(|lower, parts| {
-            let Parts { limits, seed, clock, accept } = parts;
+            let Parts { limits, seed, clock, accept, .. } = parts;
             Box::new(Stack::new(lower, P2pke::new(key, seed, *clock, accept.clone(), limits)))
         })
+    }
+
+    /// Puts the node on QUIC: peers prove their keys, messages of up to 1 MiB are encrypted and arrive as
+    /// long as a connection lasts, and nodes ask and answer. Its addresses are then [`PeerAddr`]s, and this node's id is
+    /// that of `key`.
+    ///
+    /// Right above the socket, a connection follows its peer to another address. Where the library of
+    /// the cryptography lacks what it needs, the node does not start.
+    #[cfg(feature = "quic")]
+    pub fn quic(self, key: SecretKey) -> Builder<PeerAddr<A>, R>
+    where
+        A: Source,
+    {
+        use crate::quic::{Quic, Setup};
+
+        let (key, on_udp) = (key.in_earnest(), self.layers == 0);
+        let mut builder = self.try_layer(move |lower, parts| {
+            let Parts { limits, seed, clock, accept, epoch } = parts.clone();
+            let setup = Setup {
+                key,
+                seed: &seed,
+                clock,
+                epoch: epoch.ok_or(BuildError::NoQuic)?,
+                accept,
+                migrates: on_udp,
+                probes_mtu: on_udp,
+                limits: &limits,
+            };
+            let quic = Quic::new(setup).map_err(|_| BuildError::NoTls)?;
+            Ok(Box::new(Stack::new(lower, quic)))
+        });
+        if on_udp {
+            builder.usual_mtu = MTU_ETHERNET;
+        }
+        builder
     }
 
     /// Lets the node tell messages of up to `bytes` bytes, in up to 255 fragments. Where one of them is lost,
@@ -215,7 +263,7 @@ impl<A: Addr + Send + Sync + 'static, R: Runtime> Builder<A, R> {
     where
         F: FnOnce(UdpStack<A>, &Parts) -> Result<UdpStack<B>, BuildError> + Send + 'static,
     {
-        let Self { addr, mtu, limits, seed, accept, layers, stack, runtime } = self;
+        let Self { addr, mtu, usual_mtu, limits, seed, accept, layers, stack, runtime } = self;
         let layers = layers + 1;
         let stack = Box::new(move |parts: &Parts| {
             let lower = stack(parts)?;
@@ -223,7 +271,7 @@ impl<A: Addr + Send + Sync + 'static, R: Runtime> Builder<A, R> {
             let seed = parts.seed.child(&format!("layer {layers}"));
             layer(lower, &Parts { seed, ..parts.clone() })
         });
-        Builder { addr, mtu, limits, seed, accept, layers, stack, runtime }
+        Builder { addr, mtu, usual_mtu, limits, seed, accept, layers, stack, runtime }
     }
 
     /// Binds the socket, and has the runtime run the node's driver.
@@ -261,9 +309,10 @@ impl<A: Addr + Send + Sync + 'static, R: Runtime> Builder<A, R> {
         let seed = self.seed.map_or_else(R::seed, Ok);
         let seed = seed.map_err(|source| BindError::NoRandomness { source })?;
         let clock = Anchor { at: Instant::ZERO, date: R::date() };
-        let parts = Parts { limits: self.limits, seed, clock, accept: self.accept };
+        let epoch = R::epoch();
+        let parts = Parts { limits: self.limits, seed, clock, accept: self.accept, epoch };
         let stack = (self.stack)(&parts).map_err(|source| BindError::Stack { source })?;
-        Ok(Built { stack, limits: parts.limits, mtu: self.mtu })
+        Ok(Built { stack, limits: parts.limits, mtu: self.mtu.unwrap_or(self.usual_mtu) })
     }
 }
 

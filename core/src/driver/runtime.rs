@@ -10,7 +10,7 @@ use super::task::Driver;
 use crate::addr::{Addr, UdpAddr};
 use crate::port::DatagramInput;
 use crate::seed::Seed;
-use crate::time::{Instant, UnixTime};
+use crate::time::{Epoch, Instant, UnixTime};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::task::{Context, Poll};
@@ -30,6 +30,12 @@ pub trait Runtime: Sized + Send + Sync + 'static {
 
     /// The date, for the node's [`Anchor`](crate::time::Anchor).
     fn date() -> UnixTime;
+
+    /// An instant for layers that know no time but the standard library's; `None` where such layers are not
+    /// for this runtime.
+    fn epoch() -> Option<Epoch> {
+        None
+    }
 
     /// 32 bytes that nobody can guess.
     ///

@@ -2,7 +2,7 @@
 
 #![allow(clippy::disallowed_types, reason = "the libraries below take no other")]
 
-use crate::time::{Anchor, Instant};
+use crate::time::{Anchor, Epoch, Instant};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
@@ -12,14 +12,14 @@ use std::time::{Instant as StdInstant, SystemTime};
 /// Our instants as the standard library's, counted from one that was handed in, and the date.
 #[derive(Debug)]
 pub(super) struct Clock {
-    base: StdInstant,
+    epoch: StdInstant,
     anchor: Anchor,
     date: Date,
 }
 
 impl Clock {
-    pub(super) fn new(base: StdInstant, anchor: Anchor) -> Self {
-        Self { base, anchor, date: Date::default() }
+    pub(super) fn new(Epoch(epoch): Epoch, anchor: Anchor) -> Self {
+        Self { epoch, anchor, date: Date::default() }
     }
 
     /// What the libraries below read the date from.
@@ -41,12 +41,12 @@ impl Clock {
         let date = self.anchor.date_at(now);
         let nanos = Duration::new(date.secs(), date.subsec_nanos()).as_nanos();
         self.date.0.store(u64::try_from(nanos).unwrap_or(u64::MAX), Ordering::Relaxed);
-        self.base.checked_add(now.since(Instant::ZERO)).unwrap_or(self.base)
+        self.epoch.checked_add(now.since(Instant::ZERO)).unwrap_or(self.epoch)
     }
 
     /// The other way round: when something of theirs is due.
     pub(super) fn ours(&self, theirs: StdInstant) -> Instant {
-        Instant::ZERO + theirs.saturating_duration_since(self.base)
+        Instant::ZERO + theirs.saturating_duration_since(self.epoch)
     }
 }
 

@@ -8,7 +8,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::{Bytes, BytesMut};
 use core::net::SocketAddr;
 use core::time::Duration;
-use quinn_proto::{Dir, StreamId, VarInt, WriteError};
+use quinn_proto::{Dir, FrameStats, StreamId, VarInt, WriteError};
 
 /// How long a connection without any traffic lives.
 pub const IDLE: Duration = Duration::from_secs(30);
@@ -191,6 +191,45 @@ impl<A> Connection<A> {
 
     pub(super) const fn is_up(&self) -> bool {
         matches!(self.standing, Standing::Up { .. })
+    }
+
+    /// How much was heard of the peer, and whether that it ends: anything authentic changes it.
+    pub(super) fn heard(&self) -> (u64, bool) {
+        let FrameStats {
+            acks,
+            ack_frequency,
+            crypto,
+            connection_close,
+            data_blocked,
+            datagram,
+            handshake_done,
+            immediate_ack,
+            max_data,
+            max_stream_data,
+            max_streams_bidi,
+            max_streams_uni,
+            new_connection_id,
+            new_token,
+            path_challenge,
+            path_response,
+            ping,
+            reset_stream,
+            retire_connection_id,
+            stream_data_blocked,
+            streams_blocked_bidi,
+            streams_blocked_uni,
+            stop_sending,
+            stream,
+            ..
+        } = self.quic.stats().frame_rx;
+        let data = acks + stream + crypto + datagram + max_data + max_stream_data;
+        let streams = max_streams_bidi + max_streams_uni + reset_stream + stop_sending;
+        let blocked =
+            data_blocked + stream_data_blocked + streams_blocked_bidi + streams_blocked_uni;
+        let paths = new_connection_id + retire_connection_id + path_challenge + path_response;
+        let rest = ack_frequency + immediate_ack + new_token + ping + connection_close;
+        let frames = data + streams + blocked + paths + rest + u64::from(handshake_done);
+        (frames, self.quic.is_closed())
     }
 
     /// Whether a message can be told now, on a stream that is opened for it where there is none yet.

@@ -80,8 +80,14 @@ impl<A: Addr + Source> Quic<A> {
                 if connection.local.as_ref() != Some(&dst) {
                     connection.local = Some(dst);
                 }
+                let before = connection.heard();
                 self.local.hand(&mut connection.quic, event);
-                self.touch(now, handle.0);
+                if connection.heard() == before && !connection.quic.is_handshaking() {
+                    // Whoever sent it is not the peer, or it came before.
+                    self.counters.rejected += 1;
+                } else {
+                    self.touch(now, handle.0);
+                }
             }
             Some(DatagramEvent::NewConnection(incoming)) => {
                 self.on_stranger(now, src, dst, incoming);

@@ -46,8 +46,8 @@ pub(super) struct Local {
 
 impl Local {
     pub(super) fn new(setup: Setup<'_>, seed: &Seed) -> Result<Self, Error> {
-        let Setup { key, clock, base, accept, migrates, probes_mtu, limits, .. } = setup;
-        let clock = Clock::new(base, clock);
+        let Setup { key, clock, epoch, accept, migrates, probes_mtu, limits, .. } = setup;
+        let clock = Clock::new(epoch, clock);
         let (client, server) = tls::configs(&key, clock.date(), &[wire::OURS, wire::P2P])?;
         let unfit = |_| Error::General("it has no AES-128-GCM".into());
         let client = QuicClientConfig::try_from(client).map_err(unfit)?;

@@ -80,11 +80,10 @@ use crate::seed::Seed;
 use crate::stats::StatsSink;
 use crate::swarm::{Accept, Command, Event, Link, Swarm, Undeliverable};
 use crate::table::{Slot, Table};
-use crate::time::{Anchor, Instant};
+use crate::time::{Anchor, Epoch, Instant};
 use crate::up::Up;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt;
 use core::hash::{Hash, Hasher};
@@ -141,13 +140,13 @@ enum Closing {
     Passed,
 }
 
-/// Why there is no QUIC: the library of its cryptography does not do what is needed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unavailable(String);
+/// Why there is no QUIC: the library of its cryptography lacks what TLS 1.3 needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unavailable;
 
 impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no TLS for QUIC: {}", self.0)
+        f.write_str("the library of its cryptography lacks what TLS 1.3 needs")
     }
 }
 
@@ -162,9 +161,8 @@ pub struct Setup<'a> {
     pub seed: &'a Seed,
     /// The date.
     pub clock: Anchor,
-    /// Any instant of the standard library's: the library below counts from it. Its clock is never read.
-    #[allow(clippy::disallowed_types, reason = "the library below takes no other")]
-    pub base: std::time::Instant,
+    /// What the library below counts from.
+    pub epoch: Epoch,
     /// Whom it talks to.
     pub accept: Accept,
     /// Whether a peer's connection follows it to another address (RFC 9000 section 9): where addresses of the swarm
@@ -187,7 +185,7 @@ impl<A: Addr + Source> Quic<A> {
         let seed = setup.seed.child("quic");
         let places = limits.peers.saturating_mul(2).saturating_add(limits.half_open);
         Ok(Self {
-            local: Local::new(setup, &seed).map_err(|error| Unavailable(error.to_string()))?,
+            local: Local::new(setup, &seed).map_err(|_| Unavailable)?,
             connections: Vec::new(),
             places: Places::new(&seed, places.saturating_add(limits.dialling)),
             peers: Table::new(&seed),
@@ -326,7 +324,7 @@ impl<A: Addr + Source> Layer for Quic<A> {
         sink.gauge("half_open", self.half_open.len() as u64);
         sink.gauge("dialling", self.dialling as u64);
         sink.gauge("connections", self.connections() as u64);
-        sink.gauge("places", self.places.len() as u64);
+        sink.gauge("places", self.places.held() as u64);
         sink.gauge("asks", self.asks.len() as u64);
         sink.gauge("answers_owed", self.owed.len() as u64);
         sink.gauge("receiving_bytes", self.receiving as u64);
@@ -347,6 +345,7 @@ impl<A: Addr + Source> Quic<A> {
     /// What a later call could depend on, as far as it is ours.
     fn dump(&self, mut hasher: &mut dyn Hasher) {
         self.places.dump(hasher);
+        (self.tokens, self.dialling, self.receiving, &self.owed.len()).hash(&mut hasher);
         for (slot, addr, peer) in self.peers.iter() {
             (slot, addr, peer.id, &peer.connections, peer.dial, &peer.waiting).hash(&mut hasher);
             (peer.asks, peer.ask_bytes, peer.asks_full, peer.identify).hash(&mut hasher);

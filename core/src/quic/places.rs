@@ -90,13 +90,20 @@ impl<A: Hash + Eq + Clone> Places<A> {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    /// Those that connections use.
+    pub(super) fn held(&self) -> usize {
+        self.table.len() - self.spare.len()
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.table.len()
     }
 
+    /// Those of connections: which strangers have one is of no consequence.
     pub(super) fn dump(&self, mut hasher: &mut dyn Hasher) {
-        for (slot, addr, place) in self.table.iter() {
-            (slot, addr, place).hash(&mut hasher);
+        for (_, addr, place) in self.table.iter().filter(|(.., place)| place.connections > 0) {
+            (addr, place.connections).hash(&mut hasher);
         }
     }
 

@@ -40,15 +40,23 @@ fn addr(number: u32) -> PeerAddr<MemoryAddr> {
 }
 
 #[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "any instant will do")]
-fn base() -> std::time::Instant {
-    std::time::Instant::now()
+fn epoch() -> Epoch {
+    std::time::Instant::now().into()
 }
 
 fn layer(key: SecretKey, seed: u64, accept: Accept, limits: &Limits) -> Quic<MemoryAddr> {
     let clock = Anchor { at: Instant::ZERO, date: UnixTime::new(1_800_000_000, 0) };
     let seed = &Seed::from_u64(seed);
-    let setup =
-        Setup { key, seed, clock, base: base(), accept, migrates: true, probes_mtu: false, limits };
+    let setup = Setup {
+        key,
+        seed,
+        clock,
+        epoch: epoch(),
+        accept,
+        migrates: true,
+        probes_mtu: false,
+        limits,
+    };
     Quic::new(setup).expect("there is TLS")
 }
 
@@ -436,4 +444,28 @@ fn the_same_seed_gives_the_same_bytes() {
     let (first, second) = (run(), run());
     assert!(first.len() > 100);
     assert!(first == second, "the datagrams differ");
+}
+
+#[test]
+fn what_is_not_the_peers_changes_nothing_and_is_counted() {
+    let mut world = World::new(2);
+    world.tell(0, 1, b"hello");
+    world.run(SECOND);
+    world.told(1);
+    world.tell(0, 1, b"again");
+    world.run(SECOND);
+    let (_, src, dst, real) = world.seen.iter().rfind(|(_, src, ..)| src.0 == 0).cloned().unwrap();
+    let due = world.nodes[1].poll_timeout();
+    let before = world.value(1, "rejected");
+    // The same again, and the same but for a bit behind the connection id.
+    world.inject(src, dst, &real);
+    for at in keys::CID_LEN + 1..real.len() {
+        let mut forged = real.clone();
+        forged[at] ^= 4;
+        world.inject(src, dst, &forged);
+    }
+    assert_eq!(world.nodes[1].poll_timeout(), due);
+    let forged = real.len() - keys::CID_LEN - 1;
+    assert_eq!(world.value(1, "rejected") - before, 1 + forged as u64);
+    assert_eq!(world.told(1), [b"again"]);
 }

@@ -1,7 +1,7 @@
 //! From a description to boxed layers.
 
 use super::lift::{Lift, Lifted};
-use super::{AnyAddr, ChannelKind, Description, Label, LayerSpec};
+use super::{AnyAddr, Bottom, ChannelKind, Description, Label, LayerSpec};
 use crate::addr::{Addr, At, MemoryAddr, PeerAddr, UdpAddr};
 use crate::ask::Asking;
 use crate::filter::Filter;
@@ -16,7 +16,7 @@ use crate::port::{Datagram, DatagramInput, DatagramPort};
 use crate::seed::Seed;
 use crate::stack::Stack;
 use crate::swarm::{Accept, BoxSwarm, Swarm};
-use crate::time::Anchor;
+use crate::time::{Anchor, Epoch};
 use alloc::boxed::Box;
 use alloc::format;
 use core::error::Error;
@@ -39,6 +39,8 @@ pub struct Parts {
     pub clock: Anchor,
     /// Whom secure layers talk to.
     pub accept: Accept,
+    /// What a `quic` counts time from; other layers need none.
+    pub epoch: Option<Epoch>,
 }
 
 impl Parts {
@@ -56,6 +58,11 @@ pub enum BuildError {
     NoKey,
     /// The caller's: this bottom is not that of the description.
     WrongBottom,
+    /// The caller's: there is a `quic`, and this program was built without the feature, or its caller gave
+    /// no [`Epoch`].
+    NoQuic,
+    /// Ours: there is no TLS for a `quic`.
+    NoTls,
     /// The caller's: a multiplexer has more channels than [`Limits`] or the layer allow.
     Channels(OpenError),
 }
@@ -63,7 +70,15 @@ pub enum BuildError {
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoKey => f.write_str("the stack has a p2pke, and there is no key for it"),
+            Self::NoKey => {
+                f.write_str("the stack has a p2pke or a quic, and there is no key for it")
+            }
+            Self::NoQuic => f.write_str(
+                "the stack has a quic, which this program lacks: build it with the feature `quic`",
+            ),
+            Self::NoTls => f.write_str(
+                "the stack has a quic, whose library of cryptography lacks what TLS 1.3 needs",
+            ),
             Self::WrongBottom => {
                 f.write_str("the stack has another bottom: here it begins with udp://")
             }
@@ -118,7 +133,10 @@ impl Description {
                     let seeds = [seed, parts.seed(number + 1)];
                     (asking(stack, *max, &seeds, parts), number + 2, above)
                 }
-                _ => (put(stack, layer, &seed, parts)?, number + 1, above),
+                _ => {
+                    let on_udp = number == 1 && matches!(self.bottom, Bottom::Udp(_));
+                    (put(stack, layer, &seed, parts, on_udp)?, number + 1, above)
+                }
             };
         }
         Ok(stack)
@@ -135,6 +153,40 @@ fn p2pke<I: 'static, T: 'static>(
     let Parts { limits, key, clock, accept, .. } = parts;
     let key = key.clone().ok_or(BuildError::NoKey)?;
     Ok(Lift::new(Stack::new(lower, P2pke::new(key, seed, *clock, accept.clone(), limits))))
+}
+
+#[cfg(feature = "quic")]
+fn quic<I: 'static, T: 'static>(
+    lower: AnySwarm<I, T>,
+    seed: &Seed,
+    parts: &Parts,
+    on_udp: bool,
+) -> Result<AnySwarm<I, T>, BuildError> {
+    use crate::quic::{Quic, Setup};
+
+    let Parts { limits, key, clock, accept, epoch, .. } = parts.clone();
+    let setup = Setup {
+        key: key.ok_or(BuildError::NoKey)?,
+        seed,
+        clock,
+        epoch: epoch.ok_or(BuildError::NoQuic)?,
+        accept,
+        migrates: on_udp,
+        probes_mtu: on_udp,
+        limits: &limits,
+    };
+    let quic = Quic::new(setup).map_err(|_| BuildError::NoTls)?;
+    Ok(Box::new(Lift::new(Stack::new(lower, quic))))
+}
+
+#[cfg(not(feature = "quic"))]
+fn quic<I, T>(
+    _: AnySwarm<I, T>,
+    _: &Seed,
+    _: &Parts,
+    _: bool,
+) -> Result<AnySwarm<I, T>, BuildError> {
+    Err(BuildError::NoQuic)
 }
 
 /// Messages of up to `max` bytes, and asks.
@@ -156,10 +208,12 @@ fn put<I: 'static, T: 'static>(
     layer: &LayerSpec,
     seed: &Seed,
     parts: &Parts,
+    on_udp: bool,
 ) -> Result<AnySwarm<I, T>, BuildError> {
     let limits = &parts.limits;
     Ok(match layer {
         LayerSpec::P2pke => Box::new(p2pke(lower, seed, parts)?),
+        LayerSpec::Quic => quic(lower, seed, parts, on_udp)?,
         LayerSpec::Fragment { max } => {
             Box::new(Stack::new(lower, Fragmenter::new(*max, seed, limits)))
         }

@@ -8,9 +8,10 @@
 //! | `udp://ip:port` | the bottom: a UDP socket, port 0 for any | `ip:port` |
 //! | `memory://number` | the bottom: a node in memory | `number` |
 //! | `p2pke` | peers prove their keys, messages are encrypted; once in a stack | `<peer id>@<below>` |
+//! | `quic` | the same over connections, with requests and answers; programs may lack it | `<peer id>@<below>` |
 //! | `fragment(size)` | messages of up to `size`: `1200`, `256KiB`, `1MiB` | as below |
 //! | `ask` | requests and answers; once in a stack | as below |
-//! | `filter(id, …)` | hears only peers of these ids; above a `p2pke` | as below |
+//! | `filter(id, …)` | hears only peers of these ids; above a `p2pke` or a `quic` | as below |
 //! | `loopback` | messages to oneself | as below |
 //! | `mux(kind, channel, …)` | channels called by `string`, `u16`, `u32`, `u64` or `varint`; where none is named, `main` or `0` | `<channel>://<below>` |
 //!
@@ -68,6 +69,8 @@ pub enum Bottom {
 pub enum LayerSpec {
     /// `p2pke`
     P2pke,
+    /// `quic`
+    Quic,
     /// `fragment(size)`
     Fragment {
         /// The largest message, in bytes.
@@ -122,7 +125,15 @@ impl Description {
     /// Whether peers prove their keys in it, so that it needs one of its own.
     #[must_use]
     pub fn is_secured(&self) -> bool {
-        self.layers.contains(&LayerSpec::P2pke)
+        self.layers.iter().any(LayerSpec::proves_keys)
+    }
+}
+
+impl LayerSpec {
+    /// Whether peers prove their keys to it.
+    #[must_use]
+    pub const fn proves_keys(&self) -> bool {
+        matches!(self, Self::P2pke | Self::Quic)
     }
 }
 
@@ -146,6 +157,7 @@ impl fmt::Display for LayerSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::P2pke => f.write_str("p2pke"),
+            Self::Quic => f.write_str("quic"),
             Self::Fragment { max } => match max {
                 _ if max.is_multiple_of(1_024 * 1_024) => {
                     write!(f, "fragment({}MiB)", max / (1_024 * 1_024))

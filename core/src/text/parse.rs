@@ -11,7 +11,7 @@ use core::ops::Range;
 use core::str::FromStr;
 
 const BOTTOMS: [&str; 2] = ["udp", "memory"];
-const LAYERS: [&str; 6] = ["p2pke", "fragment", "ask", "filter", "loopback", "mux"];
+const LAYERS: [&str; 7] = ["p2pke", "quic", "fragment", "ask", "filter", "loopback", "mux"];
 
 const FRAGMENT: &str = "fragment(size), such as fragment(256KiB)";
 const FILTER: &str = "filter(peer id, …)";
@@ -133,6 +133,8 @@ fn layer(word: Word<'_>) -> Result<(Word<'_>, LayerSpec), Wrong> {
     };
     let layer = if name.is("p2pke") {
         bare(name, args, LayerSpec::P2pke)?
+    } else if name.is("quic") {
+        bare(name, args, LayerSpec::Quic)?
     } else if name.is("ask") {
         bare(name, args, LayerSpec::Ask)?
     } else if name.is("loopback") {
@@ -236,12 +238,12 @@ fn fits(name: Word<'_>, layer: &LayerSpec, below: &[LayerSpec]) -> Result<(), Wr
     if below.len() >= MAX_LAYERS {
         return Err(name.wrong(Problem::TooMany));
     }
-    let once = matches!(layer, LayerSpec::P2pke | LayerSpec::Ask);
+    let once = matches!(layer, LayerSpec::P2pke | LayerSpec::Quic | LayerSpec::Ask);
     if once && below.contains(layer) {
         return Err(name.wrong(Problem::LayerAgain));
     }
-    if matches!(layer, LayerSpec::Filter { .. }) && !below.contains(&LayerSpec::P2pke) {
-        return Err(name.wrong(Problem::NeedsBelow { layer: "p2pke" }));
+    if matches!(layer, LayerSpec::Filter { .. }) && !below.iter().any(LayerSpec::proves_keys) {
+        return Err(name.wrong(Problem::NeedsBelow { layer: "p2pke or a quic" }));
     }
     Ok(())
 }

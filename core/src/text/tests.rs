@@ -297,6 +297,7 @@ fn parts(number: u8) -> Parts {
         key: Some(secret(number)),
         clock: Anchor::default(),
         accept: Accept::Anyone,
+        epoch: None,
     }
 }
 

@@ -10,9 +10,9 @@ pub use quinn_udp::UdpSockRef;
 pub use udp::{DRAINS, SLOTS, Udp, receive_error};
 
 use std::io;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 use tellask::Seed;
-use tellask::time::UnixTime;
+use tellask::time::{Epoch, UnixTime};
 
 /// 32 bytes that nobody can guess.
 ///
@@ -25,6 +25,12 @@ pub fn seed() -> io::Result<Seed> {
         code.map_or_else(|| io::Error::other(error.to_string()), io::Error::from_raw_os_error)
     })?;
     Ok(Seed::new(bytes))
+}
+
+/// An instant for layers that know no time but the standard library's.
+#[must_use]
+pub fn epoch() -> Epoch {
+    Instant::now().into()
 }
 
 /// The date; 1970 where the system's is earlier.

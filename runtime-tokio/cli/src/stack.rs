@@ -80,7 +80,7 @@ impl HearArgs {
     }
 }
 
-/// A stack from text on which commands can speak: a UDP socket, one p2pke, and channels above it if any.
+/// A stack from text on which commands can speak: a UDP socket, one p2pke or quic, and channels above it if any.
 #[derive(Clone, Debug)]
 pub(crate) struct Described(Description);
 
@@ -96,10 +96,10 @@ fn described(text: &str) -> Result<Described, String> {
     let mut changes = stack
         .layers()
         .iter()
-        .filter(|layer| matches!(layer, LayerSpec::P2pke | LayerSpec::Mux { .. }));
-    let secured = matches!(changes.next(), Some(LayerSpec::P2pke));
+        .filter(|layer| layer.proves_keys() || matches!(layer, LayerSpec::Mux { .. }));
+    let secured = changes.next().is_some_and(LayerSpec::proves_keys);
     if !secured || changes.count() > 1 {
-        return Err("a stack has one p2pke here, and at most one mux, above it".into());
+        return Err("a stack has one p2pke or quic here, and at most one mux, above it".into());
     }
     Ok(Described(stack))
 }
@@ -122,6 +122,7 @@ impl Described {
         let channels = self.0.layers().iter().find_map(|layer| match layer {
             LayerSpec::Mux { channels, .. } => Some(channels),
             LayerSpec::P2pke
+            | LayerSpec::Quic
             | LayerSpec::Fragment { .. }
             | LayerSpec::Ask
             | LayerSpec::Filter { .. }

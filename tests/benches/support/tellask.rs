@@ -149,6 +149,11 @@ pub(crate) fn udp_asking_on(runtime: Runtime) -> Udp {
             Box::new(Stack::new(lower, Asking::new(&parts.seed, &parts.limits)))
         })
     });
+    serve_echo(&udp);
+    udp
+}
+
+fn serve_echo(udp: &Udp) {
     let server = udp.receiver.clone();
     udp.runtime.spawn(async move {
         while let Some(request) = server.next_ask().await {
@@ -156,7 +161,6 @@ pub(crate) fn udp_asking_on(runtime: Runtime) -> Udp {
             request.answer(echo);
         }
     });
-    udp
 }
 
 type UdpBuilder = tellask_tokio::Builder<PeerAddr<UdpAddr>>;
@@ -167,16 +171,31 @@ pub(crate) fn runtime(threads: usize) -> Runtime {
     builder.worker_threads(threads).enable_all().build().expect("a runtime")
 }
 
+/// Two nodes of QUIC in two worker threads, of which the second answers each request with itself.
+#[cfg(feature = "quic")]
+pub(crate) fn udp_quic() -> Udp {
+    let udp = nodes(runtime(2), |udp, key| udp.quic(key));
+    serve_echo(&udp);
+    udp
+}
+
 fn udp_with(layers: impl Fn(UdpBuilder) -> UdpBuilder) -> Udp {
     udp_on(runtime(2), layers)
 }
 
 fn udp_on(runtime: Runtime, layers: impl Fn(UdpBuilder) -> UdpBuilder) -> Udp {
+    nodes(runtime, |udp, key| layers(udp.secured(key)))
+}
+
+fn nodes(
+    runtime: Runtime,
+    layers: impl Fn(tellask_tokio::Builder<UdpAddr>, SecretKey) -> UdpBuilder,
+) -> Udp {
     let (sender, receiver) = runtime.block_on(async {
         let node = async |seed| {
             let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
             let key = SecretKey::from_seed(&[seed; 32]);
-            let node = layers(tellask_tokio::udp(any.into()).secured(key));
+            let node = layers(tellask_tokio::udp(any.into()), key);
             node.spawn().await.expect("a socket")
         };
         (node(1).await, node(2).await)

@@ -53,6 +53,7 @@ fn parts(number: u8) -> Parts {
         seed,
         clock: Anchor { at: Instant::ZERO, date: UnixTime::new(1_800_000_000, 0) },
         accept: Accept::Anyone,
+        epoch: None,
     }
 }
 

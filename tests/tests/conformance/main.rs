@@ -99,12 +99,62 @@ stacks!(in_memory);
 mod quic {
     use super::*;
 
-    in_memory! {
-        over_memory: datagrams.quic();
-        over_p2pke: datagrams.secured().quic();
-        over_multi: datagrams.doubled().quic();
-        as_transports: datagrams.quic().doubled();
-        below_the_rest: datagrams.quic().filtered().muxed().looped();
+    // Each layer in a box: the compiler is busy for minutes with stacks that it sees through.
+
+    #[test]
+    fn passes_in_memory_over_all_that_it_can_stand_on_and_below_all_that_can_stand_on_it() {
+        let memory = || datagrams().boxed();
+        let plays: [(&str, fn(u64) -> Report); _] = [
+            ("over memory", |seed| memory().quic().boxed().play(seed)),
+            ("over p2pke", |seed| memory().secured().boxed().quic().boxed().play(seed)),
+            ("over multi", |seed| memory().doubled().boxed().quic().boxed().play(seed)),
+            ("as transports", |seed| memory().quic().boxed().doubled().boxed().play(seed)),
+            ("below others", |seed| {
+                memory().quic().boxed().filtered().boxed().muxed().boxed().looped().play(seed)
+            }),
+        ];
+        for ((name, play), seed) in
+            plays.into_iter().flat_map(|play| SEEDS.map(|seed| (play, seed)))
+        {
+            let report = play(seed);
+            assert!(report.failed().is_empty(), "{name}: {report}");
+        }
+    }
+
+    /// Built and from text, on sockets of a runtime.
+    fn plays<H: Host>() -> [(&'static str, BoxedPlay); 3] {
+        let plays: [(&str, Play); _] = [
+            ("built", || udp::play::<H, _, _>(&udp::datagrams().boxed().quic().boxed(), SEED)),
+            ("below channels", || {
+                let stack = udp::datagrams().boxed().quic().boxed().muxed().boxed();
+                udp::play::<H, _, _>(&stack, SEED)
+            }),
+            ("from text", || udp::play_text::<H>("| quic | mux(u16, 1)", SEED)),
+        ];
+        plays.map(|(name, play)| (name, Box::new(play) as _))
+    }
+
+    #[test]
+    fn passes_from_text_in_memory() {
+        for layers in ["| quic", "| p2pke | quic | mux(string, one) | loopback"] {
+            let report = text::in_memory(layers).play(SEED);
+            assert!(report.failed().is_empty(), "{layers}: {report}");
+        }
+    }
+
+    #[test]
+    fn passes_on_sockets_of_tokio() {
+        all_pass(plays::<Tokio>());
+    }
+
+    #[test]
+    fn passes_on_sockets_of_tokio_in_several_threads() {
+        all_pass(plays::<Tokio<2>>());
+    }
+
+    #[test]
+    fn passes_on_sockets_of_smol() {
+        all_pass(plays::<Smol>());
     }
 }
 

@@ -38,7 +38,8 @@ pub(crate) fn in_memory(layers: &str) -> Recipe<MemoryAddr, AnyAddr, Boxed<Memor
     let no_route = no_route(&description, &nobody);
     let make = move |node, seed: &tellask::Seed| {
         let (limits, seed, key) = (limits(), seed.clone(), Some(key(node)));
-        let parts = Parts { limits, seed, key, clock: Anchor::default(), accept: Accept::Anyone };
+        let (clock, epoch) = (Anchor::default(), Some(std::time::Instant::now().into()));
+        let parts = Parts { limits, seed, key, clock, accept: Accept::Anyone, epoch };
         description.build(memory_port(&parts.limits), &parts).expect("a stack that can be made")
     };
     Recipe::new(make, nobody, no_route, Some(Rc::new(disguised)), promises)
@@ -59,6 +60,10 @@ pub(crate) fn promised(mut promises: Promises, description: &Description) -> Pro
                 promises = promises.secured();
                 promises.ask_max = None;
                 promises.mtu -= HEADER;
+            }
+            LayerSpec::Quic => {
+                promises = promises.secured().asking(ASK_MAX);
+                promises.mtu = 1 << 20;
             }
             LayerSpec::Fragment { max } => promises.mtu = *max,
             LayerSpec::Ask => {
@@ -81,7 +86,9 @@ pub(crate) fn address(description: &Description, place: &str) -> AnyAddr {
     let mut text = place.to_owned();
     for layer in description.layers() {
         match layer {
-            LayerSpec::P2pke => text = format!("{}@{text}", key(SOMEBODY).id()),
+            LayerSpec::P2pke | LayerSpec::Quic => {
+                text = format!("{}@{text}", key(SOMEBODY).id());
+            }
             LayerSpec::Mux { channels, .. } => text = format!("{}://{text}", channels[0]),
             LayerSpec::Fragment { .. }
             | LayerSpec::Ask
@@ -94,7 +101,7 @@ pub(crate) fn address(description: &Description, place: &str) -> AnyAddr {
 
 /// What is in no channel that is open, where channels are what is on top of a stack's addresses.
 pub(crate) fn no_route(description: &Description, nobody: &AnyAddr) -> Option<AnyAddr> {
-    let named = |layer: &&LayerSpec| matches!(layer, LayerSpec::P2pke | LayerSpec::Mux { .. });
+    let named = |layer: &&LayerSpec| layer.proves_keys() || matches!(layer, LayerSpec::Mux { .. });
     let last = description.layers().iter().rfind(named)?;
     let LayerSpec::Mux { .. } = last else { return None };
     let text = nobody.to_string();
