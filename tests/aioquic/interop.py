@@ -181,7 +181,7 @@ async def aioquic_dials(tellask, key, certificate):
     await child.wait()
 
     child = await tellask.start("serve", "--echo", "--json", "--stack", STACK)
-    at = port_of(await lines(child, "serving"))
+    at = port_of(await lines(child, "listening"))
     async with connect("127.0.0.1", at, configuration=settings, create_protocol=Peer) as peer:
         for size in SIZES:
             assert await peer.ask(text(size)) == framed(text(size)), f"an ask of {size} bytes"

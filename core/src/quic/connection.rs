@@ -151,6 +151,12 @@ impl Partial {
         self.bytes().len()
     }
 
+    /// Bytes that are held for it, whatever has come.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.first.as_ref().map_or(self.rest.capacity(), |_| usize::MAX / 1_024)
+    }
+
     /// The first `len` bytes behind `head`; the others are dropped.
     pub(super) fn take(&mut self, head: usize, len: usize) -> BytesMut {
         let mut whole = match self.first.take() {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test names what it looks for")]
 
+mod attacks;
+
 use super::*;
 use crate::swarm::{AskError, AskId, DownReason, IdentifyError, Message, Refusal, Setting, Token};
 use crate::time::UnixTime;
@@ -209,7 +211,7 @@ fn the_first_message_leaves_a_round_trip_after_the_dial_and_says_who_sent_it() {
 }
 
 #[test]
-fn messages_of_any_size_arrive_once_and_a_larger_one_is_refused() {
+fn attack_29_messages_of_any_size_arrive_once_and_a_larger_one_is_refused_not_cut() {
     let mut world = World::new(2);
     let sizes = [0, 1, 1_200, 5_000, 100_000, wire::MESSAGE_MAX];
     for size in sizes {
@@ -325,7 +327,8 @@ fn both_that_dial_at_once_end_up_with_one_connection_and_lose_nothing() {
 }
 
 #[test]
-fn a_peer_that_was_restarted_is_talked_to_on_its_new_connection() {
+fn attack_30_a_peer_that_was_restarted_is_talked_to_on_its_new_connection_also_when_the_older_ends()
+{
     let mut world = World::new(2);
     world.tell(0, 1, b"before");
     world.run(SECOND);
@@ -348,7 +351,7 @@ fn a_peer_that_was_restarted_is_talked_to_on_its_new_connection() {
 }
 
 #[test]
-fn whoever_has_another_key_than_expected_hears_nothing() {
+fn attack_27_whoever_has_another_key_than_expected_hears_nothing_and_nothing_of_it_remains() {
     let mut world = World::new(2);
     let elsewhere = PeerAddr { id: key(7).id(), addr: MemoryAddr(1) };
     world.nodes[0].tell(world.now, elsewhere, &b"for seven"[..]).unwrap();
