@@ -141,7 +141,7 @@ impl<A: Clone + Ord> Up<A> {
         None
     }
 
-    /// Everything, in its order.
+    /// What stands before and after the events.
     #[cold]
     fn pop_urgent(&mut self) -> Option<Event<A>> {
         if self.link_changed {
@@ -150,10 +150,6 @@ impl<A: Clone + Ord> Up<A> {
         }
         if let Some((scope, full)) = self.edges.pop_first() {
             return Some(if full { Event::Full { scope } } else { Event::Ready { scope } });
-        }
-        if let Some(event) = self.events.pop_front() {
-            self.bytes = self.bytes.saturating_sub(weight(&event));
-            return Some(event);
         }
         if self.closed && !self.closed_told {
             self.closed_told = true;

@@ -92,10 +92,12 @@ pub struct Fragmenter<A> {
 #[derive(Clone, Copy, Debug, Hash)]
 struct Target {
     next_id: u32,
-    // Fragments of the message told last.
+    // The most fragments of a message that may wait below.
     total: u8,
-    // Losses that belong to a message which was reported already.
+    // Losses that may belong to a message which was reported already.
     absorb: u8,
+    // What waited below is lost.
+    emptied: bool,
     // When what was sent has gone at the pace that is kept.
     clear_at: Instant,
 }
@@ -178,7 +180,10 @@ impl<A: Addr> Fragmenter<A> {
             // There is no third case: the length was checked.
             let Some(cut) = Cut::new(payload, id, size) else { return };
             if let Some(target) = self.targets.get_mut(&dst) {
-                (target.total, target.absorb) = (cut.total(), 0);
+                if core::mem::take(&mut target.emptied) {
+                    target.total = 1;
+                }
+                target.absorb = 0;
             }
             self.counters.told += 1;
             if let Ok(Some(scope)) = self.out.push(now, dst, cut) {
@@ -202,15 +207,17 @@ impl<A: Addr> Fragmenter<A> {
         }
         let id = self.rng.u32();
         let next_id = id.wrapping_add(1);
-        let target = Target { next_id, total: 1, absorb: 0, clear_at: Instant::ZERO };
+        let clear_at = Instant::ZERO;
+        let target = Target { next_id, total: 1, absorb: 0, emptied: false, clear_at };
         self.targets.insert(dst.clone(), target);
         id
     }
 
-    /// Counts what went to `dst`, which waits once that was a burst.
-    fn pace(&mut self, dst: &A, bytes: usize) {
+    /// Counts what went to `dst`, one of so many fragments; it waits once that was a burst.
+    fn pace(&mut self, dst: &A, total: u8, bytes: usize) {
         let latest = self.out.latest();
         let Some(target) = self.targets.get_mut(dst) else { return };
+        target.total = target.total.max(total);
         target.clear_at = target.clear_at.max(latest) + pace::time_of(bytes);
         if target.clear_at.since(latest) >= pace::time_of(BURST)
             && self.pauses.len() < self.targets_max
@@ -292,7 +299,9 @@ impl<A: Addr> Fragmenter<A> {
         self.up.push(Event::PathMtu { dst, unit, tell_max });
     }
 
-    /// The side below lost a fragment. A message is reported once, however many of its fragments are.
+    /// The side below lost a fragment. A message is reported once, however many of its fragments are. Of which one a
+    /// fragment was is not said: of those that wait together each counts as one of the largest, so that rather too few
+    /// are reported than more than were told.
     fn on_undelivered(&mut self, dst: A, reason: Undeliverable) {
         let hopeless = match reason {
             Undeliverable::TimedOut
@@ -313,6 +322,7 @@ impl<A: Addr> Fragmenter<A> {
             self.counters.abandoned += 1;
         }
         if let Some(target) = self.targets.get_mut(&dst) {
+            target.emptied |= hopeless;
             if target.absorb > 0 {
                 target.absorb -= 1;
                 return;
@@ -320,6 +330,14 @@ impl<A: Addr> Fragmenter<A> {
             target.absorb = target.total.saturating_sub(1);
         }
         self.up.push(Event::Undelivered { dst, reason });
+    }
+
+    /// A session has begun or ended: nothing of before is put together with what comes, and nothing waits below.
+    fn on_session(&mut self, addr: &A) {
+        self.counters.dropped_with_session += self.assembly.forget(addr) as u64;
+        if let Some(target) = self.targets.get_mut(addr) {
+            target.total = 1;
+        }
     }
 
     fn is_finished(&self) -> bool {
@@ -357,11 +375,11 @@ impl<A: Addr> Layer for Fragmenter<A> {
             }
             Event::Undelivered { dst, reason } => self.on_undelivered(dst, reason),
             Event::PeerUp { addr, key } => {
-                self.counters.dropped_with_session += self.assembly.forget(&addr) as u64;
+                self.on_session(&addr);
                 self.up.push(Event::PeerUp { addr, key });
             }
             Event::PeerDown { addr, reason } => {
-                self.counters.dropped_with_session += self.assembly.forget(&addr) as u64;
+                self.on_session(&addr);
                 self.up.push(Event::PeerDown { addr, reason });
             }
             Event::Closed => {
@@ -418,14 +436,14 @@ impl<A: Addr> Layer for Fragmenter<A> {
         if let Some(command) = self.control.pop_front() {
             return Some(command);
         }
-        let mut one_of_several = false;
+        let mut total = 1;
         let (dst, payload) = self.out.pop_piece(|cut| {
-            one_of_several = cut.total() > 1;
+            total = cut.total();
             cut.next()
         })?;
         self.counters.fragments_sent += 1;
-        if one_of_several {
-            self.pace(&dst, payload.len());
+        if total > 1 {
+            self.pace(&dst, total, payload.len());
         }
         Some(Command::Tell { dst, payload })
     }

@@ -294,6 +294,27 @@ fn a_message_that_the_side_below_loses_is_reported_once() {
 }
 
 #[test]
+fn of_messages_that_are_lost_together_no_more_are_reported_than_were_told() {
+    let mut node = node();
+    let lost = Event::Undelivered { dst: PEER, reason: Undeliverable::TimedOut };
+    let mut reported = |lens: &[usize]| {
+        for len in lens {
+            node.tell(NOW, PEER, text(*len).into()).expect("accepted");
+        }
+        let sent = core::iter::from_fn(|| node.poll_transmit()).count();
+        (0..sent).for_each(|_| node.handle_input(NOW, lost.clone()));
+        core::iter::from_fn(|| node.poll_event()).filter(|event| *event == lost).count()
+    };
+    assert_eq!(reported(&[10]), 1);
+    assert_eq!(
+        reported(&[10, 500, 500, 10]),
+        3,
+        "one too few, since nothing says of which they were"
+    );
+    assert_eq!(reported(&[10, 10, 10]), 3, "those were lost together, these are others");
+}
+
+#[test]
 fn what_anybody_may_have_made_the_network_say_stops_no_message() {
     let mut node = node();
     node.tell(NOW, PEER, text(1_000).into()).expect("accepted");
@@ -562,7 +583,8 @@ fn whoever_restarts_begins_at_another_id() {
 #[test]
 fn ids_rise_for_each_destination_and_wrap() {
     let mut node = node();
-    node.targets.insert(PEER, Target { next_id: u32::MAX - 1, total: 1, absorb: 0, clear_at: NOW });
+    let (next_id, clear_at) = (u32::MAX - 1, NOW);
+    node.targets.insert(PEER, Target { next_id, total: 1, absorb: 0, emptied: false, clear_at });
     let mut to = with(2, &limits());
     for expected in [u32::MAX - 1, u32::MAX, 0, 1] {
         let fragments = fragments(&mut node, 300);

@@ -3,6 +3,8 @@
 //! Violated, whatever goes wrong with the network:
 //!
 //! - what is heard was said, by the one that the stack names, to the one that hears it, and is whole;
+//! - it is as long as it was said;
+//! - no more messages are undelivered than were accepted, where nothing but messages is said;
 //! - it is heard once, and a request is run once in a life of its answerer;
 //! - nobody is heard who is down, and has not come up again;
 //! - it is heard in the place, which is a channel or a transport, where it was said;
@@ -15,7 +17,7 @@
 use super::Onlooker;
 use super::body::{Id, Kind};
 use super::note::Note;
-use super::subject::Promises;
+use super::subject::{Promises, Says};
 use crate::net::{DatagramId, Fate, Loss, Sighting, Tap};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -78,6 +80,9 @@ pub(super) struct Books {
     carriers: BTreeMap<DatagramId, Carrier>,
     /// Whom something of this message is being given.
     landing: Option<(MemoryAddr, Id, Instant)>,
+    /// How many messages were accepted on each way. `None` where requests are said too, whose packets may be undelivered
+    /// as well.
+    accepted: Option<BTreeMap<(u32, u32), usize>>,
     /// What senders were told of each way.
     pub(super) undelivered: BTreeMap<(u32, u32), Vec<(Instant, &'static str)>>,
     /// What nodes dropped.
@@ -110,9 +115,9 @@ impl Books {
         follows: bool,
         onlooker: Option<Box<dyn Onlooker>>,
     ) -> Self {
-        let Promises { once_from, patience, fits, open, .. } = *promises;
-        let open = Some(open);
-        Self { once_from, follows, patience, fits, open, onlooker, ..Self::default() }
+        let Promises { once_from, patience, fits, open, says, .. } = *promises;
+        let (open, accepted) = (Some(open), (says == Says::Tells).then(BTreeMap::new));
+        Self { once_from, follows, patience, fits, open, accepted, onlooker, ..Self::default() }
     }
 
     /// Has somebody on every way remember what goes there.
@@ -173,6 +178,9 @@ impl Books {
             dropped: None,
         };
         self.said.insert(id, said);
+        if let Some(accepted) = self.accepted.as_mut().filter(|_| result.is_ok()) {
+            *accepted.entry((id.src.into(), id.dst.into())).or_default() += 1;
+        }
         self.check_fits(now, id.src.into(), result.err());
     }
 
@@ -183,8 +191,15 @@ impl Books {
         }
     }
 
-    /// Somebody heard a message, or was asked; `kind` is what it must be.
-    fn on_heard(&mut self, now: Instant, me: u32, src: Option<u32>, id: Option<Id>, kind: Kind) {
+    /// Somebody heard a message, or was asked, so many bytes; `kind` is what it must be.
+    fn on_heard(
+        &mut self,
+        now: Instant,
+        me: u32,
+        src: Option<u32>,
+        (id, len): (Option<Id>, usize),
+        kind: Kind,
+    ) {
         let nodes = [src.unwrap_or(me), me];
         let Some(id) = id else {
             return self.violate(now, &nodes, format!("{me} heard what nobody said, from {src:?}"));
@@ -198,6 +213,10 @@ impl Books {
         let Some(said) = self.said.get_mut(&id).filter(|said| said.result.is_ok()) else {
             return self.violate(now, &nodes, format!("{me} heard {id:?}, which was not said"));
         };
+        if said.len != len {
+            let what = format!("{me} heard {len} bytes of {id:?}, which has {}", said.len);
+            return self.violate(now, &nodes, what);
+        }
         // A request may run again in another life, which knows nothing of this one.
         let again = said.heard > 0 && (kind == Kind::Tell || said.life == life);
         let refused = said.outcome == Some(BUSY) && life == 0;
@@ -353,7 +372,7 @@ impl Tap<Note> for Books {
         match said {
             Note::Started => {}
             Note::Said { id, len, result } => self.on_said(now, id, len, result),
-            Note::Heard { src, place, to_me, id } => {
+            Note::Heard { src, place, to_me, id, len } => {
                 self.check_place(now, me, to_me, id);
                 if self.gone.contains(&(me, src, place)) {
                     let what = format!("{me} heard {src:?}, which is down as far as it knows");
@@ -362,15 +381,15 @@ impl Tap<Note> for Books {
                 if place > 0 {
                     self.note("heard in another place");
                 }
-                self.on_heard(now, me, src, id, Kind::Tell);
+                self.on_heard(now, me, src, (id, len), Kind::Tell);
             }
-            Note::Ran { src, to_me, id, open } => {
+            Note::Ran { src, to_me, id, len, open } => {
                 self.check_place(now, me, to_me, id);
                 if self.open.is_some_and(|most| open > most(me)) {
                     let what = format!("{me} has {open} requests of {src:?} to answer at once");
                     self.violate(now, &[me], what);
                 }
-                self.on_heard(now, me, src, id, Kind::Request);
+                self.on_heard(now, me, src, (id, len), Kind::Request);
             }
             Note::Answered { id, result } => self.on_answered(now, me, id, result),
             Note::Undelivered { dst, reason } => {
@@ -380,7 +399,13 @@ impl Tap<Note> for Books {
                 }
                 self.check_fits(now, me, Some(reason));
                 let way = (me, dst.unwrap_or(u32::MAX));
-                self.undelivered.entry(way).or_default().push((now, reason));
+                let told = self.undelivered.entry(way).or_default();
+                told.push((now, reason));
+                let most = self.accepted.as_ref().map(|ways| ways.get(&way).copied().unwrap_or(0));
+                if let Some(most) = most.filter(|most| told.len() > *most) {
+                    let what = format!("{me} said {most} messages to {dst:?}, and more are lost");
+                    self.violate(now, &[me], what);
+                }
             }
             Note::Up { peer, place } => {
                 self.note("up");

@@ -31,6 +31,8 @@ pub enum Note {
         to_me: bool,
         /// Which message, if it is whole.
         id: Option<Id>,
+        /// Of how many bytes.
+        len: usize,
     },
     /// It was asked something.
     Ran {
@@ -40,6 +42,8 @@ pub enum Note {
         to_me: bool,
         /// What, if it is whole.
         id: Option<Id>,
+        /// Of how many bytes.
+        len: usize,
         /// How many requests of the same peer it has not answered yet, with this one.
         open: usize,
     },

@@ -150,10 +150,10 @@ impl<A: Addr> Player<A> {
 
     fn on_asked(&mut self, cx: &mut Cx<'_, Stack<A>, Note>, token: Token, message: Message<A>) {
         let Message { src, dst, payload } = message;
-        let id = Id::of_body(&payload);
+        let (id, len) = (Id::of_body(&payload), payload.len());
         let to_me = self.is_right(&src, &dst, id);
         let open = 1 + self.thinking.values().filter(|(other, _)| *other == src).count();
-        cx.say(Note::Ran { src: self.number(&src), to_me, id, open });
+        cx.say(Note::Ran { src: self.number(&src), to_me, id, len, open });
         let Some(id) = id else { return };
         let most = u64::try_from(self.part.thinks.as_nanos()).unwrap_or(u64::MAX);
         let thinks = Duration::from_nanos(mix(id.as_number()) % most.max(1));
@@ -176,8 +176,9 @@ impl<A: Addr> App<Stack<A>> for Player<A> {
                 cx.note(&message.payload);
                 let id = Id::of_body(&message.payload);
                 let to_me = self.is_right(&message.src, &message.dst, id);
+                let len = message.payload.len();
                 let (src, place) = (self.number(&message.src), self.place(&message.src));
-                cx.say(Note::Heard { src, place, to_me, id });
+                cx.say(Note::Heard { src, place, to_me, id, len });
             }
             Event::Asked { token, message, .. } => {
                 cx.note(&message.payload);

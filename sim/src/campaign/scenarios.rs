@@ -1,7 +1,7 @@
 //! The stacks of the campaign.
 
 use super::subject::{Mark, Promises, Says, Scenario, Subject};
-use super::tales::{BETWEEN, DIALS, FLOOD, IMPOSTORS, PAUSES, PRESSURE};
+use super::tales::{BETWEEN, CONTRADICTIONS, DIALS, FLOOD, IMPOSTORS, OUTCOMES, PAUSES, PRESSURE};
 use crate::plan::{Menu, Plan};
 use crate::scenario::{Made, Secure, addr, node, timing};
 use core::time::Duration;
@@ -34,6 +34,8 @@ pub const SCENARIOS: &[&dyn Scenario] = &[
     &BETWEEN,
     &FLOOD,
     &DIALS,
+    &OUTCOMES,
+    &CONTRADICTIONS,
 ];
 
 /// The scenario of this name.

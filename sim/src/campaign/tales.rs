@@ -4,8 +4,10 @@
 //! reached and must be given back, and to layers that stand by themselves.
 
 mod between;
+mod contradictions;
 mod dials;
 mod impostors;
+mod outcomes;
 mod pauses;
 mod pressure;
 
@@ -80,6 +82,20 @@ pub(super) static DIALS: Tale = Tale {
     name: "dials",
     about: "first contacts over a lossy path where only one side talks, and a silent peer that was restarted",
     tell: dials::dials,
+    marks: &[],
+};
+
+pub(super) static OUTCOMES: Tale = Tale {
+    name: "outcomes",
+    about: "asks over a lossy path, to who is busy or is restarted, and words of a former life: each has its outcome soon",
+    tell: outcomes::outcomes,
+    marks: &[Mark { name: "an answerer was busy", reached: |tally| tally.noted("busy") > 0 }],
+};
+
+pub(super) static CONTRADICTIONS: Tale = Tale {
+    name: "contradictions",
+    about: "fragments of two messages under one id, in whatever order: what is heard is one of them, and whole",
+    tell: contradictions::contradictions,
     marks: &[],
 };
 

@@ -116,7 +116,8 @@ fn after_hearing(id: Id, to_me: bool) -> Vec<String> {
     let (src, place) = (Some(id.src.into()), 1);
     let says = Note::Said { id, len: 8, result: Ok(()) };
     books.hear(Instant::ZERO, MemoryAddr(id.src.into()), says);
-    books.hear(Instant::ZERO, MemoryAddr(1), Note::Heard { src, place, to_me, id: Some(id) });
+    let hears = Note::Heard { src, place, to_me, id: Some(id), len: 8 };
+    books.hear(Instant::ZERO, MemoryAddr(1), hears);
     books.violations
 }
 
@@ -168,7 +169,8 @@ fn that_a_node_that_was_too_busy_for_a_request_runs_it_is_a_violation_in_either_
         books.hear(Instant::ZERO, MemoryAddr(0), note);
     };
     let runs = |books: &mut Books, open| {
-        let note = Note::Ran { src: Some(0), to_me: true, id: Some(request), open };
+        let id = Some(request);
+        let note = Note::Ran { src: Some(0), to_me: true, id, len: 40, open };
         books.hear(Instant::ZERO, MemoryAddr(1), note);
     };
     let tried = |acts: &[&dyn Fn(&mut Books)]| {

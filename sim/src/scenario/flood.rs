@@ -74,6 +74,12 @@ pub fn flood(settings: &Settings, seed: u64) -> Report {
     if peak > cap {
         crowd.books.violate(format!("{peak} half-open handshakes, and the cap is {cap}"));
     }
+    // Nobody proves anything any more.
+    crowd.network.run_for(made.timing.handshake_timeout);
+    let left = crowd.sum("p2pke.half_open");
+    if left > 0 {
+        crowd.books.violate(format!("{left} half-open handshakes are kept whose time is over"));
+    }
     let between =
         |src, dst| crowd.books.with(|ledger| ledger.between((MemoryAddr(src), MemoryAddr(dst))));
     let (there, back) = (between(VICTIM, PEER), between(PEER, VICTIM));

@@ -1,7 +1,8 @@
 //! First contacts over a path that loses some of everything, where only one side has something to say.
 //!
 //! A handshake is repeated until it is through: no message is given up. And a peer that was restarted, and says nothing by
-//! itself, is heard of soon by whoever goes on talking to it. What is said to somebody who is not there any more comes back.
+//! itself, is heard of soon by whoever goes on talking to it. What is said to somebody who is not there any more comes back,
+//! and whoever goes on talking to it is told that it is gone.
 
 use super::Told;
 use super::pauses::say;
@@ -60,7 +61,18 @@ pub(super) fn dials(suite: Suite, seed: u64) -> Told {
     for _ in 0..2 + rng.below(3) {
         say(&mut crowd, seed, (NODES / 2, 0), &mut seqs);
     }
+    // Whoever had a session with it has to notice its silence first.
+    let down = |crowd: &Crowd| crowd.books.with(|ledger| ledger.figures.peers_down);
+    let before = down(&crowd);
+    let until = crowd.network.now() + timing.silence + Duration::from_secs(2);
+    while crowd.network.now() < until {
+        say(&mut crowd, seed, (talker, 0), &mut seqs);
+        crowd.network.run_for(Duration::from_millis(500));
+    }
     crowd.network.run_for(timing.handshake_timeout + Duration::from_secs(1));
+    if down(&crowd) == before {
+        crowd.books.violate(format!("{talker} does not notice that {silent:?} is gone"));
+    }
     let waiting = crowd.books.with(|ledger| ledger.queued());
     if waiting > 0 {
         crowd.books.violate(format!("{waiting} messages to nobody neither go nor come back"));

@@ -2,7 +2,8 @@
 //!
 //! Sessions rest, are renewed and grow old; counters reach beyond the window that replays are known by. On a
 //! network that loses nothing every message is heard, nobody is ever down, and nothing that is sent again is
-//! heard again, however old it is.
+//! heard again, however old it is. Whoever talks all the time never waits for a handshake: sessions are renewed before
+//! they end.
 
 use super::Told;
 use crate::net::Faults;
@@ -69,6 +70,7 @@ pub(super) fn pauses(suite: Suite, seed: u64) -> Told {
         let pause = pick(&PAUSES, draw(8));
         crowd.network.run_for(Duration::from_millis(pause + draw(pause)));
     }
+    talk_on(&mut crowd, seed, &mut seqs);
     crowd.network.run_for(Duration::from_secs(2));
     crowd.expect_all_opened();
     crowd.expect_nothing_vanished();
@@ -84,6 +86,23 @@ pub(super) fn pauses(suite: Suite, seed: u64) -> Told {
     Told {
         bins: report.bins,
         ..Told::new(report.trace, crowd.network.totals(), [], report.violations)
+    }
+}
+
+/// They talk without a pause, for longer than a session may live: whatever is said leaves at once.
+fn talk_on(crowd: &mut Crowd, seed: u64, seqs: &mut Seqs) {
+    say(crowd, seed, (0, 1), seqs);
+    crowd.network.run_for(Duration::from_secs(2));
+    let until = crowd.network.now() + Timing::DEFAULT.reject_after * 2;
+    while crowd.network.now() < until {
+        for way in [(0, 1), (1, 0)] {
+            say(crowd, seed, way, seqs);
+            if crowd.books.with(|ledger| ledger.queued()) > 0 {
+                let now = crowd.network.now();
+                return crowd.books.violate(format!("at {now} a message waits, amid talk"));
+            }
+            crowd.network.run_for(Duration::from_millis(500));
+        }
     }
 }
 
