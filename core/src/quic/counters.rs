@@ -41,6 +41,8 @@ counters! {
     retried,
     /// Strangers turned away: there is no place or no time for them.
     turned_away,
+    /// Connections that came up while one in the other direction was being made.
+    crossed,
     /// Connections closed because the policy excludes the peer, or because it is not who was expected.
     denied,
     /// Datagrams of nobody's connection, or that are no QUIC.

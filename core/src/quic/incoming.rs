@@ -204,11 +204,12 @@ impl<A: Addr + Source> Quic<A> {
         }
         // The newest is used, but where both dialled at once both sides choose the same.
         let used = peer.connection().and_then(|used| self.connections.get(used)?.as_ref());
-        let keeps = used.is_some_and(|used| {
-            let crossed = matches!(used.standing, Standing::Up { since } if since >= begun)
-                && used.dialled != dialled;
-            crossed && dialled != is_lower
+        let crossed = used.is_some_and(|used| {
+            matches!(used.standing, Standing::Up { since } if since >= begun)
+                && used.dialled != dialled
         });
+        let keeps = crossed && dialled != is_lower;
+        self.counters.crossed += u64::from(crossed);
         let at = peer.connections.len().saturating_sub(usize::from(keeps));
         peer.connections.insert(at, handle);
         if peer.key.is_none() {

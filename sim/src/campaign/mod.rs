@@ -35,6 +35,7 @@ mod subject;
 mod tales;
 #[cfg(test)]
 mod tests;
+mod transports;
 mod watch;
 
 pub use bins::Bins;

@@ -2,8 +2,9 @@
 
 use super::subject::{Mark, Promises, Says, Scenario, Subject};
 use super::tales::{BETWEEN, CONTRADICTIONS, DIALS, FLOOD, IMPOSTORS, OUTCOMES, PAUSES, PRESSURE};
+use super::transports::{Schemed, addr_in, over};
 use crate::plan::{Menu, Plan};
-use crate::scenario::{Made, Secure, addr, node, timing};
+use crate::scenario::{Made, Secure, Suite, addr, node, timing};
 use core::time::Duration;
 use tellask::ask::Asking;
 use tellask::mux::Name;
@@ -11,8 +12,17 @@ use tellask::{
     At, DatagramPort, Filter, Fragmenter, Join, Limits, Loopback, MemoryAddr, Mux, Par, PeerAddr,
     Seed, Stack,
 };
+#[cfg(feature = "quic")]
+use {
+    crate::scenario::{DATE, key},
+    tellask::{
+        Instant,
+        swarm::Accept,
+        time::{Anchor, UnixTime},
+    },
+};
 
-type Peer = PeerAddr<MemoryAddr>;
+pub(super) type Peer = PeerAddr<MemoryAddr>;
 type Channel = At<Name, Peer>;
 type Numbered = At<u16, Peer>;
 
@@ -36,6 +46,9 @@ pub const SCENARIOS: &[&dyn Scenario] = &[
     &DIALS,
     &OUTCOMES,
     &CONTRADICTIONS,
+    &TRANSPORTS,
+    #[cfg(feature = "quic")]
+    &QUIC,
 ];
 
 /// The scenario of this name.
@@ -59,6 +72,7 @@ const SEALED: Menu = Menu {
     mtus: false,
     clocks: true,
     strains: true,
+    suite: Suite::Toy,
 };
 /// What one does that does not.
 const CLEAR: Menu = Menu { tampering: false, replays: false, clocks: false, ..SEALED };
@@ -432,6 +446,80 @@ static JOINED: Subject<Numbered> = Subject {
 
 /// The transports of [`JOINED`], and the largest message of each.
 const MEMBERS: [(u16, usize); 2] = [(1, 3_000), (500, 8_000)];
+
+static TRANSPORTS: Subject<Schemed> = Subject {
+    menu: Menu {
+        scenario: "transports",
+        nodes: (2, 4),
+        every: Duration::from_millis(250),
+        ..SEALED
+    },
+    about: "transports of different kinds by their schemes, each of which tells and asks",
+    promises: Promises {
+        says: Says::Both,
+        sizes: &[8, 900, 0],
+        fits: true,
+        recovery: Duration::from_secs(40),
+        drain: Duration::from_secs(90),
+        marks: &[CRASHED, RESENT, ELSEWHERE, ASK_FAILED],
+        ..TELLS
+    },
+    make: |plan, number, life| {
+        let (limits, secret) = (Limits::default(), secret(plan, number, life));
+        over(secure(plan, number, life, &limits), &secret, &limits)
+    },
+    addrs: &[
+        |plan, number| addr_in(0, peer(plan, number)),
+        |plan, number| addr_in(1, peer(plan, number)),
+    ],
+    to_self: false,
+    excluded: None,
+};
+
+#[cfg(feature = "quic")]
+static QUIC: Subject<Peer> = Subject {
+    menu: Menu {
+        scenario: "quic",
+        nodes: (2, 4),
+        every: Duration::from_millis(300),
+        suite: Suite::Own,
+        ..SEALED
+    },
+    about: "tells and asks over QUIC, whose connections come and go",
+    promises: Promises {
+        says: Says::Both,
+        sizes: &[8, 1_200, 9_000, 60_000],
+        recovery: Duration::from_secs(40),
+        drain: Duration::from_secs(90),
+        marks: &[
+            CRASHED,
+            counted!("both sides dialled at once", "crossed"),
+            counted!("a handshake failed", "handshakes_failed"),
+            counted!("a peer went down", "peers_down"),
+            counted!("what is nobody's was refused", "rejected"),
+        ],
+        ..TELLS
+    },
+    make: |plan, number, life| {
+        let (limits, secret) = (Limits::default(), secret(plan, number, life));
+        let setup = tellask::quic::Setup {
+            key: key(plan.seed, number, plan.suite),
+            seed: &secret,
+            clock: Anchor { at: Instant::ZERO, date: UnixTime::new(DATE, 0) },
+            // Only differences of it are ever seen.
+            epoch: std::time::Instant::now().into(),
+            accept: Accept::Anyone,
+            migrates: true,
+            probes_mtu: false,
+            limits: &limits,
+        };
+        let quic = tellask::quic::Quic::new(setup).expect("there is TLS");
+        Box::new(Stack::new(DatagramPort::new(&limits), quic))
+    },
+    addrs: &[peer],
+    to_self: false,
+    excluded: None,
+};
 
 /// Requests of one peer that a node with little room takes at once. Some take fewer than others may have outstanding, or
 /// nobody would be refused.

@@ -127,6 +127,7 @@ impl Scenario for Tale {
             mtus: false,
             clocks: false,
             strains: false,
+            suite: Suite::Toy,
         }
     }
 

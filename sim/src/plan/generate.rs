@@ -28,6 +28,8 @@ pub struct Menu {
     pub mtus: bool,
     /// Whether clocks are set.
     pub clocks: bool,
+    /// The cryptography: the toy suite, where the protocol is not bound to its own.
+    pub suite: Suite,
     /// Whether nodes stand still and are slow, their clocks drift and jump, and networks lose in bursts and have delays
     /// without a bound.
     pub strains: bool,
@@ -76,7 +78,7 @@ fn choose(menu: &Menu, seed: u64, choices: &mut dyn Choices) -> Plan {
     Plan {
         scenario: menu.scenario.into(),
         seed,
-        suite: Suite::Toy,
+        suite: menu.suite,
         nodes: (0..nodes).collect(),
         core: (0..core.min(nodes)).collect(),
         phase: menu.phase,

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use tellask::MemoryAddr;
 
 const MENU: Menu = Menu {
+    suite: Suite::Toy,
     scenario: "some",
     nodes: (2, 6),
     phase: Duration::from_secs(20),
