@@ -134,7 +134,7 @@ impl<A: Addr + Source> Quic<A> {
             connection.asks.insert(stream, id);
             connection.receiving.partials.insert(stream, Partial::new(Kind::Answer(id)));
             // A peer that wants nothing of it says so on the stream.
-            let _: Written = connection.write(stream, chunks(&head, payload), true);
+            let _: Written = connection.write(stream, chunks(&head, payload));
         }
     }
 
@@ -220,11 +220,11 @@ impl<A: Addr + Source> Quic<A> {
             }
             Ok(answer) => {
                 let head = wire::answer_head(answer.len());
-                connection.write(stream, chunks(&head, answer), true);
+                connection.write(stream, chunks(&head, answer));
             }
             Err(refusal) if connection.ours => {
                 let frame = Bytes::from(wire::refusal(&refusal));
-                connection.write(stream, [frame], true);
+                connection.write(stream, [frame]);
             }
             Err(refusal) => connection.reset(stream, wire::refused(&refusal)),
         }

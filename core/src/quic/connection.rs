@@ -4,7 +4,8 @@ use super::wire::MESSAGE_MAX;
 use crate::swarm::AskId;
 use crate::table::Slot;
 use crate::time::Instant;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -65,18 +66,11 @@ pub(super) struct Sending {
     /// A stream that was opened for the next tell.
     pub(super) spare: Option<StreamId>,
     /// Of messages that are begun, what was not taken yet.
-    pub(super) rest: BTreeMap<StreamId, Rest>,
+    pub(super) rest: BTreeMap<StreamId, Vec<Bytes>>,
     /// Messages told, from the beginning on.
     pub(super) told: usize,
     /// Streams on which all was said, and not all is known to have arrived.
     pub(super) unacknowledged: BTreeSet<StreamId>,
-}
-
-/// What was not taken yet of a message.
-pub(super) struct Rest {
-    chunks: VecDeque<Bytes>,
-    /// Whether the message is all there is.
-    finishes: bool,
 }
 
 /// What becomes of a message that is written.
@@ -118,7 +112,8 @@ pub(super) enum Kind {
     Request,
     /// The answer to one of ours.
     Answer(AskId),
-    /// Nothing that matters any more.
+    /// Nothing that matters any more, but that it ends: to stop a stream costs a datagram and its
+    /// acknowledgement.
     Waste,
 }
 
@@ -250,37 +245,43 @@ impl<A> Connection<A> {
     }
 
     /// Writes a message, or as much of it as is taken.
-    pub(super) fn write(
+    pub(super) fn write<const N: usize>(
         &mut self,
         stream: StreamId,
-        chunks: impl IntoIterator<Item = Bytes>,
-        finishes: bool,
+        mut chunks: [Bytes; N],
     ) -> Written {
-        let chunks = chunks.into_iter().filter(|chunk| !chunk.is_empty()).collect();
-        self.sending.rest.insert(stream, Rest { chunks, finishes });
-        self.write_rest(stream)
+        let written = self.give(stream, &mut chunks);
+        if written == Written::Some {
+            let rest = chunks.into_iter().filter(|chunk| !chunk.is_empty()).collect();
+            self.sending.rest.insert(stream, rest);
+        }
+        written
     }
 
     /// Writes what was not taken of a message.
-    pub(super) fn write_rest(&mut self, stream: StreamId) -> Written {
-        let Some(rest) = self.sending.rest.get_mut(&stream) else { return Written::All };
+    pub(super) fn write_rest(&mut self, stream: StreamId) {
+        let Some(mut rest) = self.sending.rest.remove(&stream) else { return };
+        if self.give(stream, &mut rest) == Written::Some {
+            self.sending.rest.insert(stream, rest);
+        }
+    }
+
+    /// Gives a stream as much of these as it takes, and its end where it takes all.
+    fn give(&mut self, stream: StreamId, chunks: &mut [Bytes]) -> Written {
         let mut to = self.quic.send_stream(stream);
-        while !rest.chunks.is_empty() {
-            match to.write_chunks(rest.chunks.make_contiguous()) {
-                Ok(written) => drop(rest.chunks.drain(..written.chunks)),
+        // Those that were taken are empty from then on.
+        while let Some(at) = chunks.iter().position(|chunk| !chunk.is_empty()) {
+            match to.write_chunks(chunks.get_mut(at..).unwrap_or_default()) {
+                Ok(_) => {}
                 Err(WriteError::Blocked) => return Written::Some,
-                Err(WriteError::Stopped(_) | WriteError::ClosedStream) => {
-                    self.sending.rest.remove(&stream);
-                    return Written::Nothing;
-                }
+                Err(WriteError::Stopped(_) | WriteError::ClosedStream) => return Written::Nothing,
             }
         }
-        let finished = !rest.finishes || to.finish().is_ok();
-        if rest.finishes && finished {
-            self.sending.unacknowledged.insert(stream);
+        if to.finish().is_err() {
+            return Written::Nothing;
         }
-        self.sending.rest.remove(&stream);
-        if finished { Written::All } else { Written::Nothing }
+        self.sending.unacknowledged.insert(stream);
+        Written::All
     }
 
     /// Nothing more is said on a stream, and nothing of it is sent again.

@@ -130,8 +130,14 @@ impl<A: Addr + Source> Quic<A> {
     /// Gives datagrams to the side below.
     pub(super) fn send(&mut self, now: Instant, transmit: &Transmit) {
         let Some(dst) = self.places.addr(transmit.destination).cloned() else { return };
-        let Some(written) = self.local.buffer.get(..transmit.size) else { return };
-        let mut rest = Bytes::copy_from_slice(written);
+        self.local.buffer.truncate(transmit.size);
+        // Many datagrams go as they were written; few would keep memory for many.
+        let buffer = &mut self.local.buffer;
+        let mut rest = if buffer.len() >= buffer.capacity() / 2 {
+            Bytes::from(core::mem::take(buffer))
+        } else {
+            Bytes::copy_from_slice(buffer)
+        };
         let each = transmit.segment_size.unwrap_or(rest.len()).max(1);
         while !rest.is_empty() {
             let datagram = rest.split_to(each.min(rest.len()));

@@ -88,9 +88,8 @@ impl<A: Addr + Source> Quic<A> {
                 let handle = self.peers.get(slot)?.connection()?;
                 let connection = self.connection(handle)?;
                 let stream = connection.sending.spare.take()?;
-                let chunks = chunks(&[], payload);
                 connection.sending.told += 1;
-                let taken = connection.write(stream, chunks, true) != Written::Nothing;
+                let taken = connection.write(stream, chunks(&[], payload)) != Written::Nothing;
                 self.touch(now, handle);
                 self.update_blocked(now, slot);
                 taken.then_some(())
@@ -108,12 +107,12 @@ impl<A: Addr + Source> Quic<A> {
         let used = self.peers.get(slot).and_then(Peer::connection);
         let takes =
             used.and_then(|used| self.connection(used)).is_some_and(Connection::takes_tells);
-        let Some(dst) = self.peer_addr(slot) else { return };
         let Some(peer) = self.peers.get_mut(slot) else { return };
         let was = core::mem::replace(&mut peer.blocked, !takes);
         if was == peer.blocked {
             return;
         }
+        let Some(dst) = self.peer_addr(slot) else { return };
         if takes {
             self.tells.unblock(now, &Scope::To(dst));
         } else {

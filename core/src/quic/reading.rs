@@ -59,10 +59,7 @@ impl<A: Addr + Source> Quic<A> {
             match (read, kind) {
                 (Read::Nothing, _) => return partial.join(),
                 (Read::Whole, Kind::Request) => self.on_request(now, handle, stream),
-                (Read::Whole, Kind::Answer(id)) => {
-                    self.on_answered(handle, stream, id);
-                    return;
-                }
+                (Read::Whole, Kind::Answer(id)) => self.on_answered(handle, stream, id),
                 (Read::End, Kind::Tell) => {
                     let message = self.let_go(handle, stream, 0, usize::MAX);
                     return self.on_message(handle, message);
@@ -182,9 +179,7 @@ impl<A: Addr + Source> Quic<A> {
         self.owed.insert(token, (handle, stream));
         if let Some(connection) = self.connection(handle) {
             connection.owed.insert(token);
-            // What comes after the request does not matter, but that it ends.
-            let waste = Partial::new(Kind::Waste);
-            connection.receiving.partials.insert(stream, waste);
+            connection.receiving.partials.insert(stream, Partial::new(Kind::Waste));
         }
         self.counters.requests += 1;
         let deadline = now + head.remaining.unwrap_or(PATIENCE);
@@ -201,8 +196,7 @@ impl<A: Addr + Source> Quic<A> {
         };
         let answer = self.let_go(handle, stream, at, head.len);
         if let Some(connection) = self.connection(handle) {
-            // Its end may not have come, and nothing that could come before is of interest.
-            connection.stop(stream, code::DONE);
+            connection.receiving.partials.insert(stream, Partial::new(Kind::Waste));
         }
         let result = if head.refusal {
             Err(AskError::Refused(wire::read_refusal(&answer)))

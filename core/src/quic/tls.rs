@@ -268,3 +268,25 @@ impl ClientCertVerifier for ByKey {
         vec![SignatureScheme::ED25519]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str) -> Vec<u8> {
+        let key = NodeKey(SecretKey::from_seed(&[1; 32]));
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params.serial_number = Some(rcgen::SerialNumber::from(vec![1]));
+        params.self_signed(&key).expect("a certificate").der().to_vec()
+    }
+
+    #[test]
+    fn a_certificate_over_its_limit_is_not_looked_at() {
+        let key = *SecretKey::from_seed(&[1; 32]).public();
+        let rest = named("").len();
+        assert_eq!(key_of(&named(&"n".repeat(CERTIFICATE_MAX - rest - 60))), Ok(key));
+        assert!(key_of(&named(&"n".repeat(CERTIFICATE_MAX))).is_err());
+    }
+}
