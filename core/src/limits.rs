@@ -32,7 +32,8 @@ pub struct Limits {
     /// longer leaves the cache, and allocators give its memory back to the system in between: a larger
     /// mark has been seen to cost a fifth of the throughput.
     pub send: usize,
-    /// Messages of one peer that are on their way, each on a stream of a connection.
+    /// Messages of one peer that are on their way, and as many of its requests that are not answered: each is on a
+    /// stream of a connection, and what may come costs some 60 bytes before it does. More wait at the peer.
     pub streams_per_peer: usize,
     /// Bytes on a connection that are on their way to us, and as many that are on their way from us. The
     /// largest message fits, whatever this says.
@@ -137,7 +138,7 @@ impl Default for Limits {
             waiting: 4 * 1_024 * 1_024,
             send_per_peer: 64 * 1_024,
             send: 256 * 1_024,
-            streams_per_peer: 1_024,
+            streams_per_peer: 100,
             window_per_peer: 2 * 1_024 * 1_024,
             receive: 4 * 1_024 * 1_024,
             path_mtus: 4_096,

@@ -5,6 +5,8 @@ mod support;
 use ::tellask::Bytes;
 use rustls::CipherSuite;
 use std::process::ExitCode;
+#[cfg(feature = "quic")]
+use support::quic;
 use support::{boringtun, cipher, crowd, latency, quinn, ratio::Ratios, smol, tellask, text};
 
 fn main() -> ExitCode {
@@ -25,6 +27,8 @@ fn main() -> ExitCode {
     asks(&mut ratios);
     #[cfg(feature = "quic")]
     quics(&mut ratios);
+    #[cfg(feature = "quic")]
+    many(&mut ratios);
     runtimes(&mut ratios);
     crowds(&mut ratios);
     latencies(&mut ratios);
@@ -173,6 +177,18 @@ fn quics(ratios: &mut Ratios) {
     {
         let theirs = || theirs.streams(n, size);
         ratios.rates(name, size, 1.0, 11, || ours.tells(n, size), theirs);
+    }
+}
+
+/// Messages to one of 10,000 peers, chosen at random, beside one of 100: what it costs to have many, that they do not
+/// fit the caches included.
+#[cfg(feature = "quic")]
+fn many(ratios: &mut Ratios) {
+    let (name, size) = ("quic:peers:10000/100", 1_000);
+    if ratios.is_wanted(name) {
+        let text = Bytes::from(vec![0x5a; size]);
+        let (mut many, mut few) = (quic::crowd(10_000), quic::crowd(100));
+        ratios.operations(name, size, 0.77, || many.tell(&text), || few.tell(&text));
     }
 }
 

@@ -13,6 +13,8 @@
 //! | `timestamp_floors` | `p2pke`: `a_full_table_forgets_one_key_for_a_new_one_and_never_lowers_a_floor` |
 //! | `waiting_per_peer`, `waiting` | `p2pke`: `whoever_ignores_full_is_refused_and_what_waits_stays_bounded` |
 //! | `send_per_peer`, `send` | `channels::messages_on_their_way_down_…`, `channels::what_is_held_for_full_transports_…`; `algebra`: `an_outbox_keeps_order_bounds_and_promises` |
+//! | `streams_per_peer` | `quic`: `requests_that_there_is_no_stream_for_wait_until_there_is` |
+//! | `window_per_peer` | `quic`: `a_slow_reader_stalls_its_peer_and_loses_nothing` |
 //! | `receive` | `channels::what_a_channel_does_not_take_…`, `channels::requests_to_oneself_…`, `asks::requests_and_answers_over_the_largest_…` |
 //! | `path_mtus`, `fragment_ids` | `channels::what_is_known_of_destinations_…` |
 //! | `reassembly_per_peer`, `reassembly` | `fragments::first_fragments_…`, `fragments::last_fragments_that_come_first_…` |

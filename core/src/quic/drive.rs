@@ -80,13 +80,14 @@ impl<A: Addr + Source> Quic<A> {
             self.on_connection(now, handle, event);
             self.exchange(handle);
         }
+        // Before what was said under the new address is heard.
+        self.follow(now, handle);
         self.read(now, handle);
         self.write(now, handle);
         self.transmit(now, handle);
         if self.exchange(handle) {
             return self.remove(handle);
         }
-        self.follow(now, handle);
         self.rearm(now, handle);
     }
 

@@ -138,7 +138,7 @@ fn transport(mtu: usize, probes_mtu: bool, limits: &Limits) -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport
         .max_concurrent_uni_streams(var_int(limits.streams_per_peer))
-        .max_concurrent_bidi_streams(var_int(limits.asks_per_peer))
+        .max_concurrent_bidi_streams(var_int(limits.streams_per_peer))
         // The largest message fits whole, or it would never be read.
         .stream_receive_window(var_int(RECEIVE_MAX))
         .receive_window(var_int(window))

@@ -31,6 +31,8 @@ struct World {
     seen: Vec<(Instant, MemoryAddr, MemoryAddr, Vec<u8>)>,
     /// Nothing arrives.
     cut: bool,
+    /// Nodes that are not at the address of their number.
+    moved: BTreeMap<usize, MemoryAddr>,
 }
 
 fn key(number: u32) -> SecretKey {
@@ -85,7 +87,15 @@ impl World {
 
     fn of(nodes: Vec<Quiet>) -> Self {
         let now = Instant::ZERO + Duration::from_secs(1);
-        Self { now, nodes, flights: Flights::new(), sent: 0, seen: Vec::new(), cut: false }
+        Self {
+            now,
+            nodes,
+            flights: Flights::new(),
+            sent: 0,
+            seen: Vec::new(),
+            cut: false,
+            moved: BTreeMap::new(),
+        }
     }
 
     fn tell(&mut self, from: usize, to: u32, payload: &[u8]) {
@@ -108,7 +118,7 @@ impl World {
     fn collect(&mut self) {
         for (number, node) in self.nodes.iter_mut().enumerate() {
             while let Some(Datagram { dst, payload, .. }) = node.poll_transmit() {
-                let src = MemoryAddr(number as u32);
+                let src = self.moved.get(&number).copied().unwrap_or(MemoryAddr(number as u32));
                 let bytes = payload.into_bytes().to_vec();
                 self.seen.push((self.now, src, dst, bytes.clone()));
                 if !self.cut {
@@ -120,7 +130,9 @@ impl World {
     }
 
     fn inject(&mut self, src: MemoryAddr, dst: MemoryAddr, bytes: &[u8]) {
-        if let Some(node) = self.nodes.get_mut(dst.0 as usize) {
+        let moved = self.moved.iter().find(|(_, at)| **at == dst).map(|(node, _)| *node);
+        let at_home = Some(dst.0 as usize).filter(|node| !self.moved.contains_key(node));
+        if let Some(node) = moved.or(at_home).and_then(|node| self.nodes.get_mut(node)) {
             let payload = BytesMut::from(bytes);
             node.handle_input(self.now, DatagramInput::Datagram { src, dst, payload });
         }
@@ -471,4 +483,54 @@ fn what_is_not_the_peers_changes_nothing_and_is_counted() {
     let forged = real.len() - keys::CID_LEN - 1;
     assert_eq!(world.value(1, "rejected") - before, 1 + forged as u64);
     assert_eq!(world.told(1), [b"again"]);
+}
+
+#[test]
+fn a_connection_follows_its_peer_to_another_address() {
+    let mut world = World::new(2);
+    world.tell(0, 1, b"from home");
+    world.run(SECOND);
+    assert_eq!(world.told(1), [b"from home"]);
+    let elsewhere = MemoryAddr(50);
+    world.moved.insert(0, elsewhere);
+    world.tell(0, 1, b"from elsewhere");
+    world.run(SECOND);
+    let moved = PeerAddr { addr: elsewhere, ..addr(0) };
+    let events = world.events(1);
+    let down = Event::PeerDown { addr: addr(0), reason: DownReason::Moved };
+    assert!(events.contains(&down), "{events:?}");
+    let key = *key(0).public();
+    assert!(events.contains(&Event::PeerUp { addr: moved, key }));
+    let told = events.into_iter().find_map(message).expect("it was told");
+    assert_eq!((told.src, &told.payload[..]), (moved, &b"from elsewhere"[..]));
+    // It is answered there, over the same connection.
+    world.nodes[1].tell(world.now, moved, &b"welcome"[..]).expect("there is room");
+    world.run(SECOND);
+    assert_eq!(world.told(0), [b"welcome"]);
+    assert_eq!((world.value(0, "dialled"), world.value(1, "dialled")), (1, 0));
+    assert_eq!((world.value(1, "peers"), world.value(1, "places")), (1, 1));
+}
+
+#[test]
+fn requests_that_there_is_no_stream_for_wait_until_there_is() {
+    let mut limits = Limits::default();
+    limits.streams_per_peer = 10;
+    let mut world = World::with(2, &limits);
+    for seq in 0..300 {
+        world.ask(0, 1, seq, &[seq as u8; 20]);
+        world.tell(0, 1, &[seq as u8; 20]);
+    }
+    let (mut outcomes, mut told) = (0, 0);
+    for _ in 0..200 {
+        world.run(DELAY * 3);
+        assert!(world.value(1, "answers_owed") <= 10);
+        let events = world.events(1);
+        told += events.iter().filter(|event| matches!(event, Event::Told(_))).count();
+        for (token, message, _) in asked(events) {
+            let result = Ok(Payload::from(message.payload.freeze()));
+            world.command(1, Command::Answer { token, dst: message.src, result });
+        }
+        outcomes += answered(world.events(0)).iter().filter(|(_, it)| it.is_ok()).count();
+    }
+    assert_eq!((outcomes, told), (300, 300));
 }

@@ -8,6 +8,8 @@ pub(crate) mod cipher;
 pub(crate) mod crowd;
 pub(crate) mod latency;
 pub(crate) mod layers;
+#[cfg(feature = "quic")]
+pub(crate) mod quic;
 pub(crate) mod quinn;
 pub(crate) mod ratio;
 pub(crate) mod smol;

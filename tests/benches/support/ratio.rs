@@ -101,7 +101,8 @@ impl Ratios {
         self.judge(name, size, target, ratios.collect());
     }
 
-    fn is_wanted(&self, name: &str) -> bool {
+    /// Whether a comparison of this name is made: for those that take long to set up.
+    pub(crate) fn is_wanted(&self, name: &str) -> bool {
         self.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()))
     }
 

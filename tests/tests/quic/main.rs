@@ -2,6 +2,7 @@
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test names what it looks for")]
 
+mod anyone;
 mod laws;
 mod plain;
 mod same_bytes;

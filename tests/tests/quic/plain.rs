@@ -1,16 +1,14 @@
 //! Plain endpoints of quinn on sockets, with our certificate rules, in either role: whoever follows the wire
 //! format is understood.
 
+use super::anyone::{Anyone, identity, server};
 use super::key;
 use core::net::SocketAddr;
 use core::time::Duration;
-use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Connection, Endpoint, ServerConfig, VarInt};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
 use std::sync::Arc;
 use tellask::driver::BindError;
 use tellask::swarm::{Accept, AskError, Refusal};
@@ -26,104 +24,6 @@ type OurNode = Node<PeerAddr<UdpAddr>>;
 async fn ours(number: u8) -> Result<OurNode, BindError> {
     let any = UdpAddr(SocketAddr::from(([127, 0, 0, 1], 0)));
     tellask_tokio::udp(any).quic(key(number)).spawn().await
-}
-
-/// The certificate of a key, and the key as PKCS#8 (RFC 8410 section 7).
-fn identity(number: u8) -> (CertificateDer<'static>, PrivatePkcs8KeyDer<'static>) {
-    let mut der = vec![0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
-    der.extend([number; 32]);
-    let der = PrivatePkcs8KeyDer::from(der);
-    let pair = rcgen::KeyPair::try_from(&der).expect("an Ed25519 key");
-    let params = rcgen::CertificateParams::new(vec!["somebody".into()]).expect("a name");
-    (params.self_signed(&pair).expect("a certificate").into(), der)
-}
-
-/// Takes any certificate whose owner signs.
-#[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
-
-impl Anyone {
-    fn verify(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, leaf, signed, algorithms)
-    }
-}
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("not TLS 1.3".into()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.verify(message, leaf, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
-    }
-}
-
-impl ClientCertVerifier for Anyone {
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-
-    fn verify_client_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: UnixTime,
-    ) -> Result<ClientCertVerified, Error> {
-        Ok(ClientCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("not TLS 1.3".into()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.verify(message, leaf, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
-    }
 }
 
 /// An endpoint that dials with this key's certificate, or with none.
@@ -151,18 +51,8 @@ fn dialler(number: Option<u8>) -> Endpoint {
 
 /// An endpoint that is dialled.
 fn listener(number: u8) -> Endpoint {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let (certificate, key) = identity(number);
-    let mut server = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .expect("TLS 1.3")
-        .with_client_cert_verifier(Arc::new(Anyone(provider)))
-        .with_single_cert(vec![certificate], key.into())
-        .expect("a key");
-    server.alpn_protocols = vec![b"p2p".to_vec()];
-    let server = QuicServerConfig::try_from(server).expect("a cipher for Initial packets");
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    Endpoint::server(ServerConfig::with_crypto(Arc::new(server)), any).expect("a socket")
+    Endpoint::server(ServerConfig::with_crypto(server(number)), any).expect("a socket")
 }
 
 fn text(len: usize) -> Vec<u8> {

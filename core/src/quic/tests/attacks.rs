@@ -44,7 +44,9 @@ fn written(quic: &mut quinn_proto::Connection, dir: Dir, bytes: &[u8]) -> Stream
 
 #[test]
 fn attack_26_a_hundred_streams_of_one_byte_cost_bytes_and_keep_no_datagram() {
-    let mut world = acquainted(&Limits::default());
+    let mut limits = Limits::default();
+    limits.streams_per_peer = 200;
+    let mut world = acquainted(&limits);
     meddle(&mut world, 0, |quic| {
         for _ in 0..100 {
             written(quic, Dir::Uni, b"x");
