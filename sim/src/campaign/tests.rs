@@ -3,8 +3,10 @@ use super::books::Books;
 use super::*;
 use crate::net::{Chance, DatagramId, Fate, Sighting, Tap};
 use crate::plan::{Fault, Plan, generate};
+use core::cell::Cell;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
+use std::rc::Rc;
 use tellask::{Instant, MemoryAddr};
 
 fn scenario(name: &str) -> &'static dyn Scenario {
@@ -44,6 +46,49 @@ fn the_verdicts_of_a_run_listed_are_the_same_run() {
         plan.verdicts = Some(drawn.verdicts);
         let listed: Plan = plan.to_string().parse().expect("its text is a plan");
         assert_eq!(scenario(name).play(&listed, Look::default()).trace, drawn.trace, "{name}");
+    }
+}
+
+/// Counts what node 1 is given before a time.
+struct Given {
+    before: Instant,
+    count: Rc<Cell<u64>>,
+}
+
+impl Onlooker for Given {
+    fn see(&mut self, sighting: &Sighting<'_>) {
+        let given = matches!(sighting.fate, Fate::Delivered { .. });
+        if given && sighting.dst == MemoryAddr(1) && sighting.now < self.before {
+            self.count.set(self.count.get() + 1);
+        }
+    }
+
+    fn hear(&mut self, _: Instant, _: MemoryAddr, _: &Note) {}
+}
+
+#[test]
+fn what_is_wrong_with_a_node_from_the_very_beginning_is_wrong_with_it() {
+    let given = |fault: &str| {
+        let head = "tellask-plan 1\nscenario secure\nnodes 0 1\ncore 0 1\nphase 3s\n";
+        let plan: Plan = format!("{head}{fault}").parse().expect("it is a plan");
+        let count = Rc::new(Cell::new(0));
+        let before = Instant::ZERO + Duration::from_secs(4);
+        let look = Look::with(Box::new(Given { before, count: Rc::clone(&count) }));
+        let played = scenario("secure").play(&plan, look);
+        assert!(played.is_ok(), "{played}");
+        count.get()
+    };
+    assert!(given("") > 0);
+    assert_eq!(given("at 0s crash 1"), 0);
+    assert_eq!(given("at 0s pause 1"), 0);
+}
+
+#[test]
+fn a_flood_before_anybody_has_a_session_is_not_held_against_the_pauses() {
+    for seed in [519, 553, 627] {
+        let plan = generate(&scenario("pauses").menu(), seed);
+        let played = scenario("pauses").play(&plan, Look::default());
+        assert!(played.is_ok(), "seed {seed}: {played}");
     }
 }
 

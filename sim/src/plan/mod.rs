@@ -207,6 +207,30 @@ impl Plan {
 }
 
 impl Fault {
+    /// Whether it is about what lies between nodes, so that it holds before there are any.
+    pub(crate) const fn is_of_the_network(&self) -> bool {
+        match self {
+            Self::Net(_)
+            | Self::Link(..)
+            | Self::Cut(..)
+            | Self::Mend(..)
+            | Self::Split(_)
+            | Self::MendAll
+            | Self::Mtu(_) => true,
+            Self::Crash(_)
+            | Self::Start(_)
+            | Self::Replay(..)
+            | Self::Bounce(..)
+            | Self::Noise(..)
+            | Self::Clock(..)
+            | Self::Drift(..)
+            | Self::Jump(..)
+            | Self::Pause(_)
+            | Self::Resume(_)
+            | Self::Slow(..) => false,
+        }
+    }
+
     /// The nodes that it names.
     #[must_use]
     pub fn nodes(&self) -> Vec<u32> {
