@@ -147,6 +147,18 @@ fn a_campaign_that_never_saw_what_must_happen_sometimes_is_blind_and_fails() {
 }
 
 #[test]
+fn verdicts_that_are_kept_are_of_nodes_that_take_part() {
+    for scenario in SCENARIOS {
+        for seed in 20..23 {
+            let mut plan = generate(&scenario.menu(), seed);
+            plan.phase = plan.phase.min(Duration::from_secs(5));
+            plan.verdicts = Some(scenario.play(&plan, Look::at_verdicts()).verdicts);
+            assert_eq!(plan.check(), Ok(()));
+        }
+    }
+}
+
+#[test]
 fn a_plan_that_does_not_fail_is_not_shrunk() {
     let mut plan = generate(&scenario("port").menu(), 1);
     plan.steps
