@@ -2,7 +2,7 @@ use super::body::{Id, Kind};
 use super::books::Books;
 use super::*;
 use crate::net::{Chance, DatagramId, Fate, Sighting, Tap};
-use crate::plan::{Fault, Plan, generate};
+use crate::plan::{Fault, Menu, Plan, generate};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
@@ -144,6 +144,52 @@ fn a_campaign_that_never_saw_what_must_happen_sometimes_is_blind_and_fails() {
     results.add("secure", BLIND_AFTER, &played);
     assert!(results.blind().contains(&("secure".into(), "a node crashed")));
     assert!(!results.is_ok());
+}
+
+/// A scenario of a user's own: it plays nothing, so that nothing happens that should.
+struct Own {
+    fails: bool,
+    follows: bool,
+}
+
+const OWN: Mark = Mark { name: "something of one's own", reached: |_| false };
+
+impl Scenario for Own {
+    fn menu(&self) -> Menu {
+        Menu { scenario: "own", ..scenario("port").menu() }
+    }
+
+    fn about(&self) -> &'static str {
+        "nothing"
+    }
+
+    fn promises(&self) -> Promises {
+        Promises { marks: &[OWN], ..scenario("port").promises() }
+    }
+
+    fn follows_plans(&self) -> bool {
+        self.follows
+    }
+
+    fn play(&self, _: &Plan, _: Look) -> Played {
+        let violations = Vec::from_iter(self.fails.then(|| "it fails".into()));
+        Played { violated: violations.len() as u64, violations, ..Played::default() }
+    }
+}
+
+#[test]
+fn of_a_plan_that_is_not_followed_nothing_is_left_out() {
+    let fails = |follows| {
+        let own = Own { fails: true, follows };
+        let plan = generate(&own.menu(), 1);
+        let shrunk = shrink(&own, &plan, || true).expect("it fails");
+        assert!(shrunk.complete);
+        (plan, shrunk.plan)
+    };
+    let (plan, shrunk) = fails(true);
+    assert!(shrunk.nodes.len() < plan.nodes.len() || shrunk.traffic != plan.traffic);
+    let (plan, shrunk) = fails(false);
+    assert_eq!(shrunk, plan);
 }
 
 #[test]
