@@ -30,6 +30,67 @@ fn folder(name: &str) -> PathBuf {
     folder
 }
 
+/// Two parts of a campaign, in files.
+fn parts(folder: &Path) -> [String; 2] {
+    [1, 2].map(|part| {
+        let file = folder.join(format!("new/{part}.txt")).display().to_string();
+        let rest = format!("--out {} --shard {part}/2 --results {file}", folder.display());
+        let (code, ..) = run(&format!("campaign --runs 2 --scenario port --seed 5 {rest}"));
+        assert_eq!(code, Some(0));
+        file
+    })
+}
+
+#[test]
+fn parts_that_are_all_there_are_put_together_in_any_order() {
+    let [one, two] = parts(&folder("together"));
+    let (code, out, _) = run(&format!("merge {two} {one}"));
+    assert_eq!(code, Some(0), "{out}");
+    assert!(out.ends_with("4 passed, 0 failed\n"), "{out}");
+}
+
+#[test]
+fn parts_that_are_missing_doubled_cut_off_empty_or_of_another_campaign_are_refused() {
+    let folder = folder("refused");
+    let [one, two] = parts(&folder);
+    let refused = |files: &str, why: &str| {
+        let (code, out, said) = run(&format!("merge {files}"));
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{files}: {said}");
+        assert!(said.contains(why), "{files}: {said}");
+    };
+    refused(&one, "1 parts of 2 are missing, the first is 2");
+    refused(&format!("{one} {two} {one}"), "part 1/2 a second time");
+    let text = fs::read_to_string(&two).expect("it was written");
+    let other = folder.join("other.txt");
+    let files = format!("{one} {}", other.display());
+    let whole = text.lines().count();
+    for lines in 1..whole {
+        let cut: Vec<_> = text.lines().take(lines).collect();
+        fs::write(&other, cut.join("\n")).expect("it can be written");
+        refused(&files, "it is cut off");
+    }
+    for (text, why) in [
+        (String::new(), "results of a campaign begin with"),
+        (text.repeat(2), "is behind the end"),
+        (text.replace("part 5 2/2", "part 6 2/2"), "from seed 6 on"),
+        (text.replace("part 5 2/2\n", ""), "it does not say which part"),
+        (text.replace("part 5 2/2", "part 5 3/2"), "is no result"),
+    ] {
+        fs::write(&other, text).expect("it can be written");
+        refused(&files, why);
+    }
+}
+
+#[test]
+fn more_failures_than_runs_are_no_huge_number_of_runs_that_passed() {
+    let file = folder("negative").join("1.txt");
+    let text = "tellask-campaign 2\npart 0 1/1\nruns port 0\nfailed port 3 it fell\nend\n";
+    fs::write(&file, text).expect("it can be written");
+    let (code, out, _) = run(&format!("merge {}", file.display()));
+    assert_eq!(code, Some(1));
+    assert!(out.ends_with("0 passed, 1 failed\n"), "{out}");
+}
+
 #[test]
 fn a_file_that_cannot_be_written_is_found_out_before_the_work_and_folders_are_made() {
     let folder = folder("unwritable");

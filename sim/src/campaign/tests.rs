@@ -117,13 +117,14 @@ fn a_campaign_in_parts_and_on_threads_plays_other_seeds_and_comes_to_the_same_in
     let calls = AtomicU64::new(0);
     let whole = campaign(1, (0, 1), 8).run(|| true, |_| _ = calls.fetch_add(1, Ordering::Relaxed));
     assert_eq!(calls.into_inner(), 16, "before each and after each");
-    assert_eq!((whole.runs(), whole.is_ok()), (8, true), "{whole}");
+    assert_eq!((whole.runs(), whole.is_ok(SCENARIOS)), (8, true), "{whole}");
     assert_eq!(campaign(3, (0, 1), 8).run(|| true, |_| ()), whole);
 
     let mut merged = Results::default();
     for part in 0..2 {
         let part = campaign(1, (part, 2), 4).run(|| true, |_| ());
-        merged.merge(part.to_string().parse().expect("its text is it"));
+        assert_eq!(part.to_string().parse().as_ref(), Ok(&part), "its text is it");
+        merged.merge(part).expect("another part of it");
     }
     assert_eq!(merged.runs(), 8);
     assert!(merged.scenarios["secure"].bins["delivered"] > 0, "{merged}");
@@ -140,10 +141,17 @@ fn a_campaign_that_never_saw_what_must_happen_sometimes_is_blind_and_fails() {
     for seed in 0..BLIND_AFTER - 1 {
         results.add("secure", seed, &played);
     }
-    assert!(results.is_ok(), "it may still come");
+    assert!(results.is_ok(SCENARIOS), "it may still come");
     results.add("secure", BLIND_AFTER, &played);
-    assert!(results.blind().contains(&("secure".into(), "a node crashed")));
-    assert!(!results.is_ok());
+    assert!(results.blind(SCENARIOS).contains(&("secure".into(), "a node crashed")));
+    assert!(!results.is_ok(SCENARIOS));
+}
+
+#[test]
+fn a_campaign_without_scenarios_plays_none() {
+    let campaign = Campaign { scenarios: Vec::new(), runs: Some(3), ..Campaign::default() };
+    let results = campaign.run(|| true, |_| panic!("there is nothing to play"));
+    assert_eq!(results.runs(), 0);
 }
 
 /// A scenario of a user's own: it plays nothing, so that nothing happens that should.
@@ -175,6 +183,16 @@ impl Scenario for Own {
         let violations = Vec::from_iter(self.fails.then(|| "it fails".into()));
         Played { violated: violations.len() as u64, violations, ..Played::default() }
     }
+}
+
+#[test]
+fn a_campaign_is_blind_for_scenarios_of_ones_own_too() {
+    static PLAIN: Own = Own { fails: false, follows: true };
+    let campaign =
+        Campaign { scenarios: vec![&PLAIN], runs: Some(BLIND_AFTER), ..Campaign::default() };
+    let results = campaign.run(|| true, |_| ());
+    assert_eq!(results.blind(&[&PLAIN]), [("own".into(), OWN.name)]);
+    assert!(!results.is_ok(&[&PLAIN]));
 }
 
 #[test]

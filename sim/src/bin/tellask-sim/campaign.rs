@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread::ThreadId;
 use std::time::Instant;
-use tellask_sim::campaign::{self, Look, Results, Run, find};
+use tellask_sim::campaign::{self, Look, Results, Run, SCENARIOS, find};
 use tellask_sim::plan::Plan;
 
 /// A run that takes longer than this hangs.
@@ -68,7 +68,17 @@ pub(crate) fn merge(files: &[PathBuf], json: bool) -> Result<(), Failure> {
     for file in files {
         let said = |why: String| format!("{}: {why}", file.display());
         let text = std::fs::read_to_string(file).map_err(said_of(file))?;
-        results.merge(text.parse().map_err(said)?);
+        let part: Results = text.parse().map_err(said)?;
+        if part.parts.is_none() {
+            return Err(said("it does not say which part of a campaign it is".into()).into());
+        }
+        results.merge(part).map_err(said)?;
+    }
+    if let Some(parts) = &results.parts
+        && let Some((count, first)) = parts.missing()
+    {
+        let what = format!("{count} parts of {} are missing, the first is {first}", parts.of);
+        return Err(Failure::Usage(what));
     }
     say(&results, Duration::ZERO, json)
 }
@@ -78,7 +88,7 @@ fn say(results: &Results, took: Duration, json: bool) -> Result<(), Failure> {
         print(format_args!("{}\n", json::results(results)))?;
     } else {
         let mut text = results.to_string();
-        for (name, mark) in results.blind() {
+        for (name, mark) in results.blind(SCENARIOS) {
             text.push_str(&format!("never reached in {name}: {mark}\n"));
         }
         let (runs, seconds) = (results.runs(), took.as_secs_f64());
@@ -86,11 +96,10 @@ fn say(results: &Results, took: Duration, json: bool) -> Result<(), Failure> {
             let rate = runs as f64 / seconds;
             text.push_str(&format!("{runs} runs in {seconds:.1} s, {rate:.0} a second\n"));
         }
-        let failed = results.failures.len() as u64;
-        let passed = runs - failed;
+        let (passed, failed) = (results.passed(), results.failures.len());
         print(format_args!("{text}{passed} passed, {failed} failed\n"))?;
     }
-    if results.is_ok() { Ok(()) } else { Err(Failure::Found) }
+    if results.is_ok(SCENARIOS) { Ok(()) } else { Err(Failure::Found) }
 }
 
 /// Tells of a run that failed, and writes it down: with every verdict listed, so that it can be read and edited.
