@@ -91,10 +91,12 @@ impl<'a, A: Addr + 'static> Arena<'a, A> {
         let sample_at = start + SAMPLE;
         let mut arena =
             Self { subject, plan, network, start, lives, down, past, events, sample_at };
-        // What happens at the very beginning is there before the nodes are.
-        let first = plan.steps.iter().filter(|step| step.at.is_zero());
-        first.for_each(|step| arena.apply(&step.what));
+        // Who binds and says hello at once does so on the network of the plan, and faults of nodes need nodes.
+        let first = plan.steps.iter().filter(|step| step.at.is_zero()).map(|step| &step.what);
+        let (ways, nodes): (Vec<_>, Vec<_>) = first.partition(|fault| fault.is_of_the_network());
+        ways.into_iter().for_each(|fault| arena.apply(fault));
         arena.gather();
+        nodes.into_iter().for_each(|fault| arena.apply(fault));
         arena
     }
 

@@ -42,7 +42,7 @@ pub use bins::Bins;
 pub use emit::test_of;
 pub use note::Note;
 pub use played::{Look, Onlooker, Played, replay};
-pub use results::{BLIND_AFTER, Results, Tallied};
+pub use results::{BLIND_AFTER, Parts, Results, Tallied};
 pub use run::{Campaign, Run};
 pub use scenarios::{SCENARIOS, find};
 pub use shrink::{Shrunk, ddmin, play, shrink};

@@ -1,6 +1,6 @@
 //! Many runs, on several threads, in parts that may be on several machines.
 
-use super::{Look, Played, Results, SCENARIOS, Scenario, play};
+use super::{Look, Parts, Played, Results, SCENARIOS, Scenario, play};
 use crate::plan::{Plan, generate};
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -12,7 +12,7 @@ const TWICE: u64 = 5;
 /// Which runs there are.
 #[derive(Clone)]
 pub struct Campaign {
-    /// The scenarios, which take turns.
+    /// The scenarios, which take turns. Without any nothing is played.
     pub scenarios: Vec<&'static dyn Scenario>,
     /// The seed of the first run. The next has the next.
     pub seed: u64,
@@ -53,14 +53,15 @@ impl Campaign {
     /// Plays it. `go_on` is asked before each run, and `each` is told before and after each, on whichever thread.
     pub fn run(&self, go_on: impl Fn() -> bool + Sync, each: impl Fn(&Run<'_>) + Sync) -> Results {
         let (next, over) = (AtomicU64::new(0), AtomicU64::new(self.runs.unwrap_or(u64::MAX)));
-        let results = Mutex::new(Results::default());
+        let parts = Some(Parts::one(self.seed, self.shard));
+        let results = Mutex::new(Results { parts, ..Results::default() });
         let work = || {
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 if number >= over.load(Ordering::Relaxed) || !go_on() {
                     return;
                 }
-                let (scenario, seed) = self.nth(number);
+                let Some((scenario, seed)) = self.nth(number) else { return };
                 let name = scenario.menu().scenario;
                 let plan = generate(&scenario.menu(), seed);
                 let mut run =
@@ -95,12 +96,12 @@ impl Campaign {
     }
 
     /// The scenario and the seed of a run.
-    fn nth(&self, number: u64) -> (&'static dyn Scenario, u64) {
-        let turn = number % self.scenarios.len().max(1) as u64;
-        let scenario = self.scenarios.get(turn as usize).copied().unwrap_or(SCENARIOS[0]);
+    fn nth(&self, number: u64) -> Option<(&'static dyn Scenario, u64)> {
+        let turn = number.checked_rem(self.scenarios.len() as u64)?;
+        let scenario = self.scenarios.get(turn as usize).copied()?;
         let (part, parts) = self.shard;
         let nth = number.wrapping_mul(parts.max(1)).wrapping_add(part);
-        (scenario, self.seed.wrapping_add(nth))
+        Some((scenario, self.seed.wrapping_add(nth)))
     }
 }
 

@@ -112,6 +112,12 @@ pub trait Scenario: Sync + Send {
     /// What its stack promises.
     fn promises(&self) -> Promises;
 
+    /// Whether a plan says who takes part and what goes wrong. To others it says a seed and a suite, and nothing
+    /// else of it is looked at, nor is there anything to look on at.
+    fn follows_plans(&self) -> bool {
+        true
+    }
+
     /// Plays a plan of it.
     fn play(&self, plan: &Plan, look: super::Look) -> super::Played;
 }

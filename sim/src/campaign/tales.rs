@@ -151,6 +151,10 @@ impl Scenario for Tale {
         }
     }
 
+    fn follows_plans(&self) -> bool {
+        false
+    }
+
     fn play(&self, plan: &Plan, _: Look) -> Played {
         let Told { trace, totals, bins, noted, violations } = (self.tell)(plan.suite, plan.seed);
         let tally = Tally { noted, ..Tally::default() };

@@ -2,9 +2,11 @@ use super::body::{Id, Kind};
 use super::books::Books;
 use super::*;
 use crate::net::{Chance, DatagramId, Fate, Sighting, Tap};
-use crate::plan::{Fault, Plan, generate};
+use crate::plan::{Fault, Menu, Plan, generate};
+use core::cell::Cell;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
+use std::rc::Rc;
 use tellask::{Instant, MemoryAddr};
 
 fn scenario(name: &str) -> &'static dyn Scenario {
@@ -47,6 +49,49 @@ fn the_verdicts_of_a_run_listed_are_the_same_run() {
     }
 }
 
+/// Counts what node 1 is given before a time.
+struct Given {
+    before: Instant,
+    count: Rc<Cell<u64>>,
+}
+
+impl Onlooker for Given {
+    fn see(&mut self, sighting: &Sighting<'_>) {
+        let given = matches!(sighting.fate, Fate::Delivered { .. });
+        if given && sighting.dst == MemoryAddr(1) && sighting.now < self.before {
+            self.count.set(self.count.get() + 1);
+        }
+    }
+
+    fn hear(&mut self, _: Instant, _: MemoryAddr, _: &Note) {}
+}
+
+#[test]
+fn what_is_wrong_with_a_node_from_the_very_beginning_is_wrong_with_it() {
+    let given = |fault: &str| {
+        let head = "tellask-plan 1\nscenario secure\nnodes 0 1\ncore 0 1\nphase 3s\n";
+        let plan: Plan = format!("{head}{fault}").parse().expect("it is a plan");
+        let count = Rc::new(Cell::new(0));
+        let before = Instant::ZERO + Duration::from_secs(4);
+        let look = Look::with(Box::new(Given { before, count: Rc::clone(&count) }));
+        let played = scenario("secure").play(&plan, look);
+        assert!(played.is_ok(), "{played}");
+        count.get()
+    };
+    assert!(given("") > 0);
+    assert_eq!(given("at 0s crash 1"), 0);
+    assert_eq!(given("at 0s pause 1"), 0);
+}
+
+#[test]
+fn a_flood_before_anybody_has_a_session_is_not_held_against_the_pauses() {
+    for seed in [519, 553, 627] {
+        let plan = generate(&scenario("pauses").menu(), seed);
+        let played = scenario("pauses").play(&plan, Look::default());
+        assert!(played.is_ok(), "seed {seed}: {played}");
+    }
+}
+
 #[test]
 fn minimising_finds_the_two_items_that_matter_among_many() {
     let mut tests = 0;
@@ -72,13 +117,14 @@ fn a_campaign_in_parts_and_on_threads_plays_other_seeds_and_comes_to_the_same_in
     let calls = AtomicU64::new(0);
     let whole = campaign(1, (0, 1), 8).run(|| true, |_| _ = calls.fetch_add(1, Ordering::Relaxed));
     assert_eq!(calls.into_inner(), 16, "before each and after each");
-    assert_eq!((whole.runs(), whole.is_ok()), (8, true), "{whole}");
+    assert_eq!((whole.runs(), whole.is_ok(SCENARIOS)), (8, true), "{whole}");
     assert_eq!(campaign(3, (0, 1), 8).run(|| true, |_| ()), whole);
 
     let mut merged = Results::default();
     for part in 0..2 {
         let part = campaign(1, (part, 2), 4).run(|| true, |_| ());
-        merged.merge(part.to_string().parse().expect("its text is it"));
+        assert_eq!(part.to_string().parse().as_ref(), Ok(&part), "its text is it");
+        merged.merge(part).expect("another part of it");
     }
     assert_eq!(merged.runs(), 8);
     assert!(merged.scenarios["secure"].bins["delivered"] > 0, "{merged}");
@@ -95,10 +141,85 @@ fn a_campaign_that_never_saw_what_must_happen_sometimes_is_blind_and_fails() {
     for seed in 0..BLIND_AFTER - 1 {
         results.add("secure", seed, &played);
     }
-    assert!(results.is_ok(), "it may still come");
+    assert!(results.is_ok(SCENARIOS), "it may still come");
     results.add("secure", BLIND_AFTER, &played);
-    assert!(results.blind().contains(&("secure".into(), "a node crashed")));
-    assert!(!results.is_ok());
+    assert!(results.blind(SCENARIOS).contains(&("secure".into(), "a node crashed")));
+    assert!(!results.is_ok(SCENARIOS));
+}
+
+#[test]
+fn a_campaign_without_scenarios_plays_none() {
+    let campaign = Campaign { scenarios: Vec::new(), runs: Some(3), ..Campaign::default() };
+    let results = campaign.run(|| true, |_| panic!("there is nothing to play"));
+    assert_eq!(results.runs(), 0);
+}
+
+/// A scenario of a user's own: it plays nothing, so that nothing happens that should.
+struct Own {
+    fails: bool,
+    follows: bool,
+}
+
+const OWN: Mark = Mark { name: "something of one's own", reached: |_| false };
+
+impl Scenario for Own {
+    fn menu(&self) -> Menu {
+        Menu { scenario: "own", ..scenario("port").menu() }
+    }
+
+    fn about(&self) -> &'static str {
+        "nothing"
+    }
+
+    fn promises(&self) -> Promises {
+        Promises { marks: &[OWN], ..scenario("port").promises() }
+    }
+
+    fn follows_plans(&self) -> bool {
+        self.follows
+    }
+
+    fn play(&self, _: &Plan, _: Look) -> Played {
+        let violations = Vec::from_iter(self.fails.then(|| "it fails".into()));
+        Played { violated: violations.len() as u64, violations, ..Played::default() }
+    }
+}
+
+#[test]
+fn a_campaign_is_blind_for_scenarios_of_ones_own_too() {
+    static PLAIN: Own = Own { fails: false, follows: true };
+    let campaign =
+        Campaign { scenarios: vec![&PLAIN], runs: Some(BLIND_AFTER), ..Campaign::default() };
+    let results = campaign.run(|| true, |_| ());
+    assert_eq!(results.blind(&[&PLAIN]), [("own".into(), OWN.name)]);
+    assert!(!results.is_ok(&[&PLAIN]));
+}
+
+#[test]
+fn of_a_plan_that_is_not_followed_nothing_is_left_out() {
+    let fails = |follows| {
+        let own = Own { fails: true, follows };
+        let plan = generate(&own.menu(), 1);
+        let shrunk = shrink(&own, &plan, || true).expect("it fails");
+        assert!(shrunk.complete);
+        (plan, shrunk.plan)
+    };
+    let (plan, shrunk) = fails(true);
+    assert!(shrunk.nodes.len() < plan.nodes.len() || shrunk.traffic != plan.traffic);
+    let (plan, shrunk) = fails(false);
+    assert_eq!(shrunk, plan);
+}
+
+#[test]
+fn verdicts_that_are_kept_are_of_nodes_that_take_part() {
+    for scenario in SCENARIOS {
+        for seed in 20..23 {
+            let mut plan = generate(&scenario.menu(), seed);
+            plan.phase = plan.phase.min(Duration::from_secs(5));
+            plan.verdicts = Some(scenario.play(&plan, Look::at_verdicts()).verdicts);
+            assert_eq!(plan.check(), Ok(()));
+        }
+    }
 }
 
 #[test]

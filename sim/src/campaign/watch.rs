@@ -28,6 +28,7 @@ pub fn watch(scenario: &dyn Scenario, plan: &Plan, command: &str) -> (Played, Re
         }
     }
     let start = played.start;
+    recording.begin(start);
     for step in plan.steps.iter().filter(|step| step.at <= plan.phase) {
         recording.plan(start + step.at, None, step.what.to_string());
     }
@@ -43,6 +44,7 @@ pub fn watch(scenario: &dyn Scenario, plan: &Plan, command: &str) -> (Played, Re
         let at = played.first.filter(|_| nth == 0).map(|first| start + first);
         recording.violation(at, violation.clone());
     }
+    recording.more_violations(played.violated.saturating_sub(played.violations.len() as u64));
     recording.finish(played.trace, command);
     (played, recording)
 }

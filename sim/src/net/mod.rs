@@ -33,7 +33,9 @@
 //! [clocks](Network::set_drift) of their own. Two runs are compared second by second with a [`Record`].
 //!
 //! Bounds: none but memory. What is on the way is held, and nothing else is but a few words a node,
-//! a counter for each way that was used, and for the tap what happened in one window.
+//! a counter for each way that was used, and for the tap what happened in one window. A node whose work at one moment
+//! never ends is given up with a panic that names its address: after a million events and datagrams without
+//! an end between them, or a million timers with no more than a nanosecond from one to the next.
 
 mod app;
 mod clock;
@@ -51,6 +53,7 @@ mod nat;
 mod nodes;
 mod parallel;
 mod partition;
+mod patience;
 mod pipe;
 mod place;
 mod record;

@@ -13,6 +13,7 @@ use super::ledger::{Kept, Ledger, What};
 use super::links::Links;
 use super::loss::Loss;
 use super::nat::Mappings;
+use super::patience::{PATIENCE, Patience};
 use super::pipe::Piping;
 use super::send::{Outgoing, leaving, pipe_of};
 use super::tap::{DatagramId, Fate, Seen};
@@ -51,6 +52,7 @@ pub(super) struct Slot<L, A> {
     armed: Option<Instant>,
     /// The earliest of its events in the wheel. Events that are not for `armed` are passed over.
     rings: Option<Instant>,
+    patience: Patience,
 }
 
 /// What happens. Flights and nodes are said by their places.
@@ -171,7 +173,10 @@ impl<N> Post<N> {
         L: Layer<Input = DatagramInput<MemoryAddr>, Transmit = Datagram<MemoryAddr>>,
         A: App<L, Note = N>,
     {
+        let mut outputs = 0;
         loop {
+            outputs += 1;
+            assert!(outputs < PATIENCE, "node {:?} has more and more to send or to say", slot.addr);
             let Some(node) = &mut slot.node else { return };
             // Events first: what a datagram made the application hear is heard before anything else is seen.
             if let Some(event) = node.poll_event() {
@@ -301,6 +306,7 @@ where
             drops: Drops::default(),
             armed: None,
             rings: None,
+            patience: Patience::default(),
         };
         self.put(Box::new(slot));
     }
@@ -578,6 +584,7 @@ where
         let now = self.post.now;
         let words = [now.as_nanos(), u64::from(slot.addr.0), 64];
         slot.ledger.add((now, &self.post.kept), What::Timer, &words, &[]);
+        slot.patience.ring(slot.addr, now);
         slot.spend(now);
         let local = slot.local(now);
         let Some(node) = &mut slot.node else { return };

@@ -5,6 +5,7 @@ use crate::scenario::{Made, Secure, addr, node};
 use tellask::swarm::Undeliverable;
 use tellask::{DatagramPort, Event, Limits, PeerAddr};
 
+mod endless;
 mod nat;
 mod nodes;
 mod processes;

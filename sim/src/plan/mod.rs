@@ -40,8 +40,9 @@
 //! Lines that begin with `#` and empty lines are passed over. Times are whole numbers of `s`, `ms`, `us` or `ns`, chances
 //! are `5%` or `1234ppm`.
 //!
-//! Bounds: at most [`MAX_NODES`] nodes, [`MAX_STEPS`] steps, an hour. Refused: nodes that do not take part, and anything
-//! that is not written here, with the number of the line.
+//! Bounds: at most [`MAX_NODES`] nodes, [`MAX_STEPS`] steps, an hour, talk every [`MIN_EVERY`], noise of
+//! [`MAX_NOISE`] bytes. Refused: nodes that do not take part, what is said a second time though a plan has one of it, and
+//! anything that is not written here, with the number of the line.
 
 mod bytes;
 mod generate;
@@ -53,7 +54,7 @@ mod units;
 pub use generate::{Menu, generate};
 pub use text::PlanError;
 
-use crate::net::{Faults, Verdicts};
+use crate::net::{Faults, Passing, Verdicts};
 use crate::scenario::Suite;
 use core::time::Duration;
 
@@ -63,6 +64,10 @@ pub const MAX_NODES: u32 = 250;
 pub const MAX_STEPS: usize = 10_000;
 /// The longest phase.
 pub const MAX_PHASE: Duration = Duration::from_secs(3_600);
+/// A node says something to another one so often at the most.
+pub const MIN_EVERY: Duration = Duration::from_millis(1);
+/// The longest noise, in bytes: a datagram has no room for more.
+pub const MAX_NOISE: u32 = 65_535;
 
 /// Everything that decides how a run goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,8 +196,18 @@ impl Plan {
         if let Some(stranger) = self.core.iter().find(|node| !known(node)) {
             return Err(format!("node {stranger} of the core takes no part"));
         }
-        if self.phase > MAX_PHASE || self.traffic.every.is_zero() {
-            return Err("a phase takes an hour at the most, and talk some time".into());
+        if self.phase > MAX_PHASE || self.traffic.every < MIN_EVERY {
+            return Err(format!("a phase takes an hour at the most, and talk {MIN_EVERY:?}"));
+        }
+        if let Some((src, dst)) = self.traffic.ways.iter().find(|(a, b)| !known(a) || !known(b)) {
+            return Err(format!("`way {src} {dst}` is of a node that takes no part"));
+        }
+        let mut listed = self.verdicts.iter().flatten().map(|(which, _)| which);
+        if let Some(Passing { src, dst, number }) =
+            listed.find(|which| !known(&which.src.0) || !known(&which.dst.0))
+        {
+            let (src, dst) = (src.0, dst.0);
+            return Err(format!("`verdict {src} {dst} {number}` is of a node that takes no part"));
         }
         if self.steps.len() > MAX_STEPS {
             return Err(format!("a plan has at most {MAX_STEPS} steps"));
@@ -201,12 +216,42 @@ impl Plan {
             if let Some(stranger) = step.what.nodes().iter().find(|node| !known(node)) {
                 return Err(format!("node {stranger} of `{step}` takes no part"));
             }
+            if matches!(step.what, Fault::Noise(.., len) if len > MAX_NOISE) {
+                return Err(format!("`{step}` is of more than {MAX_NOISE} bytes"));
+            }
+            if step.what == Fault::Mtu(0) {
+                return Err(format!("`{step}` leaves nothing that could be sent"));
+            }
         }
         Ok(())
     }
 }
 
 impl Fault {
+    /// Whether it is about what lies between nodes, so that it holds before there are any.
+    pub(crate) const fn is_of_the_network(&self) -> bool {
+        match self {
+            Self::Net(_)
+            | Self::Link(..)
+            | Self::Cut(..)
+            | Self::Mend(..)
+            | Self::Split(_)
+            | Self::MendAll
+            | Self::Mtu(_) => true,
+            Self::Crash(_)
+            | Self::Start(_)
+            | Self::Replay(..)
+            | Self::Bounce(..)
+            | Self::Noise(..)
+            | Self::Clock(..)
+            | Self::Drift(..)
+            | Self::Jump(..)
+            | Self::Pause(_)
+            | Self::Resume(_)
+            | Self::Slow(..) => false,
+        }
+    }
+
     /// The nodes that it names.
     #[must_use]
     pub fn nodes(&self) -> Vec<u32> {

@@ -122,7 +122,53 @@ fn what_is_wrong_with_a_plan_is_said_with_its_line() {
     assert!(wrong("at 1s net loss 101%").starts_with("line 6: \"101%\" is no chance"));
     assert!(wrong("verdict 0 1 0 lost").starts_with("verdicts need a last line `listed`"));
     assert!(wrong("verdict 0 1 0 keep 7\nlisted").contains("`after` some time"));
-    assert!(wrong("core 5").contains("node 5 of the core takes no part"));
+    let stranger = "tellask-plan 1\nscenario x\nnodes 0 1\ncore 5\nphase 3s";
+    let stranger = stranger.parse::<Plan>().unwrap_err().to_string();
+    assert_eq!(stranger, "node 5 of the core takes no part");
+}
+
+#[test]
+fn a_plan_that_would_take_for_ever_or_is_of_strangers_is_refused() {
+    let wrong = |lines: &str| {
+        let text = format!("tellask-plan 1\nscenario x\nnodes 0 1\ncore 0\nphase 3s\n{lines}");
+        text.parse::<Plan>().map_err(|wrong| wrong.to_string())
+    };
+    let most =
+        "every 1ms\nway 0 1\nway 1 0\nat 1s noise 0 1 65535\nat 1s mtu 1\nverdict 0 1 0 lost";
+    assert!(wrong(&format!("{most}\nlisted")).is_ok());
+    for (lines, what) in [
+        ("every 999us", "a phase takes an hour at the most, and talk 1ms"),
+        ("at 1s noise 0 1 65536", "`at 1s noise 0 1 65536` is of more than 65535 bytes"),
+        ("at 1s mtu 0", "`at 1s mtu 0` leaves nothing that could be sent"),
+        ("way 0 2", "`way 0 2` is of a node that takes no part"),
+        ("way 2 0", "`way 2 0` is of a node that takes no part"),
+        ("verdict 0 7 3 lost\nlisted", "`verdict 0 7 3` is of a node that takes no part"),
+        ("verdict 7 0 3 lost\nlisted", "`verdict 7 0 3` is of a node that takes no part"),
+    ] {
+        assert_eq!(wrong(lines), Err(what.into()));
+    }
+}
+
+#[test]
+fn what_a_plan_has_once_is_not_said_twice() {
+    for twice in [
+        "scenario x",
+        "seed 1",
+        "suite own",
+        "nodes 0",
+        "core 0",
+        "phase 1s",
+        "every 1s",
+        "most 1",
+        "listed",
+    ] {
+        let rest =
+            "scenario x\nseed 1\nsuite toy\nnodes 0\ncore 0\nphase 1s\nevery 1s\nmost 1\nlisted";
+        let text = format!("tellask-plan 1\n{rest}\n{twice}");
+        let (of, _) = twice.split_once(' ').unwrap_or((twice, ""));
+        let wrong = text.parse::<Plan>().expect_err(twice);
+        assert_eq!(wrong.to_string(), format!("line 11: {of:?} is said a second time"));
+    }
 }
 
 #[test]

@@ -7,10 +7,14 @@ use crate::net::{SamplesId, Spoil, Spread, Verdict, Verdicts};
 use core::fmt;
 use core::str::FromStr;
 use core::time::Duration;
+use std::collections::BTreeSet;
 use tellask::MemoryAddr;
 
 /// The first line of a plan.
 const HEADER: &str = "tellask-plan 1";
+
+/// Of these a plan may have several lines.
+const MANY: [&str; 3] = ["way", "at", "verdict"];
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -191,8 +195,13 @@ impl FromStr for Plan {
         };
         let mut verdicts = Verdicts::new();
         let mut listed = false;
+        let mut once = BTreeSet::new();
         for (line, text) in lines {
             let mut words = Line(text.split_whitespace());
+            let of = text.split_whitespace().next().filter(|of| !MANY.contains(of));
+            if let Some(of) = of.filter(|of| !once.insert(*of)) {
+                return Err(PlanError { line, what: format!("{of:?} is said a second time") });
+            }
             plan.read(&mut words, &mut verdicts, &mut listed)
                 .and_then(|()| words.end())
                 .map_err(|what| PlanError { line, what })?;

@@ -205,10 +205,14 @@ pub struct Recording {
     pub(super) plan: Vec<PlanLine>,
     pub(super) marks: BTreeMap<String, Mark>,
     pub(super) violations: Vec<Violation>,
+    /// How many there were that nobody listed.
+    unlisted: u64,
     pub(super) bins: Vec<(String, u64)>,
     pub(super) series: BTreeMap<(String, MemoryAddr), Vec<(Instant, u64)>>,
     samples: usize,
     flying: BTreeMap<DatagramId, Flying>,
+    /// When the run began.
+    start: Instant,
     /// From the first to the last thing that was recorded.
     span: Option<(Instant, Instant)>,
 }
@@ -241,12 +245,19 @@ impl Recording {
             plan: Vec::new(),
             marks: BTreeMap::new(),
             violations: Vec::new(),
+            unlisted: 0,
             bins: Vec::new(),
             series: BTreeMap::new(),
             samples: 0,
             flying: BTreeMap::new(),
+            start: Instant::ZERO,
             span: None,
         }
+    }
+
+    /// The run began at `start`: people are shown times since then.
+    pub const fn begin(&mut self, start: Instant) {
+        self.start = start;
     }
 
     /// There is a node at `addr`, and this is what people call it.
@@ -295,6 +306,11 @@ impl Recording {
         if self.line(self.violations.len()) {
             self.violations.push(Violation { at, text: short(text.into()) });
         }
+    }
+
+    /// So many things more happened that should not have, which nobody put in words.
+    pub const fn more_violations(&mut self, count: u64) {
+        self.unlisted = self.unlisted.saturating_add(count);
     }
 
     /// So many messages ended in the bin `name`. Bins are shown in the order of their first mention, and
@@ -373,7 +389,7 @@ impl Recording {
     /// Whether nothing was said to have happened that should not have.
     #[must_use]
     pub const fn is_ok(&self) -> bool {
-        self.violations.is_empty()
+        self.violations.is_empty() && self.unlisted == 0
     }
 
     /// How much was over the bounds so far.
@@ -390,6 +406,16 @@ impl Recording {
     /// The hash in hexadecimal digits; empty while the run is not over.
     pub(super) fn hash(&self) -> String {
         self.trace.map(|trace| trace.to_string()).unwrap_or_default()
+    }
+
+    /// How much happened that should not have.
+    pub(super) const fn violated(&self) -> u64 {
+        self.unlisted.saturating_add(self.violations.len() as u64)
+    }
+
+    /// How long after the beginning, in nanoseconds.
+    pub(super) fn since_start(&self, at: Instant) -> u64 {
+        at.since(self.start).as_nanos() as u64
     }
 
     /// From when to when something was recorded, in nanoseconds.

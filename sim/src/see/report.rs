@@ -11,6 +11,7 @@ use super::json::{Array, Hex, Maybe, Quoted};
 use super::recording::How;
 use core::fmt;
 use std::io::{self, BufWriter, Write};
+use tellask::Instant;
 
 const PAGE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/style.css");
@@ -90,15 +91,18 @@ fn list<T>(
 }
 
 fn data(recording: &Recording, out: &mut impl Write) -> io::Result<()> {
+    let since = |at: Instant| recording.since_start(at);
     let (first, last) = recording.span();
+    let [first, last] = [first, last].map(|at| since(Instant::from_nanos(at)));
     let total = recording.total;
     write!(
         out,
-        "{{\"version\":1,\"scenario\":{},\"verdict\":\"{}\",\"first\":{first},\"last\":{last},\"steps\":{},\
+        "{{\"version\":1,\"scenario\":{},\"verdict\":\"{}\",\"violated\":{},\"first\":{first},\"last\":{last},\"steps\":{},\
          \"leftOut\":{},\"total\":{{\"sent\":{},\"bytes\":{},\"copies\":{},\"delivered\":{},\"spoilt\":{},\
          \"lost\":{},\"inFlight\":{}}}",
         Quoted(&recording.scenario),
         recording.verdict(),
+        recording.violated(),
         recording.trace.map_or(0, |trace| trace.steps()),
         Quoted(&recording.left_out.to_string()),
         total.sent,
@@ -114,15 +118,15 @@ fn data(recording: &Recording, out: &mut impl Write) -> io::Result<()> {
     })?;
     list(out, "edges", &recording.edges, |(from, to)| format!("[{from},{to}]"))?;
     list(out, "plan", &recording.plan, |line| {
-        let until = Maybe(line.until.map(|until| until.as_nanos()));
-        format!("[{},{until},{}]", line.at.as_nanos(), Quoted(&line.text))
+        let until = Maybe(line.until.map(since));
+        format!("[{},{until},{}]", since(line.at), Quoted(&line.text))
     })?;
     list(out, "marks", &recording.marks, |(name, mark)| {
-        let first = Maybe(mark.first.map(|first| first.as_nanos()));
+        let first = Maybe(mark.first.map(since));
         format!("[{},{},{first}]", Quoted(name), mark.count)
     })?;
     list(out, "violations", &recording.violations, |violation| {
-        let at = Maybe(violation.at.map(|at| at.as_nanos()));
+        let at = Maybe(violation.at.map(since));
         format!("[{at},{}]", Quoted(&violation.text))
     })?;
     for (name, counts) in [("bins", &recording.bins), ("reasons", &recording.reasons)] {
@@ -132,12 +136,12 @@ fn data(recording: &Recording, out: &mut impl Write) -> io::Result<()> {
         format!("[{src},{dst},{},{},{},{}]", way.sent, way.bytes, way.copies, way.lost)
     })?;
     list(out, "counters", &recording.series, |((name, node), samples)| {
-        let at = Array(samples.iter().map(|(at, _)| at.as_nanos()));
+        let at = Array(samples.iter().map(|(at, _)| since(*at)));
         let values = Array(samples.iter().map(|(_, value)| *value));
         format!("[{},{node},{at},{values}]", Quoted(name))
     })?;
     list(out, "notes", &recording.notes, |note| {
-        format!("[{},{},{}]", note.at.as_nanos(), note.node, Quoted(&note.text))
+        format!("[{},{},{}]", since(note.at), note.node, Quoted(&note.text))
     })?;
     datagrams(recording, out)?;
     write!(out, "}}")
@@ -152,7 +156,7 @@ fn datagrams(recording: &Recording, out: &mut impl Write) -> io::Result<()> {
     write!(out, ",\n\"datagrams\":{{\"count\":{}", all.len())?;
     write!(out, ",\n\"at\":[")?;
     for (nth, datagram) in all.iter().enumerate() {
-        let at = datagram.at.as_nanos();
+        let at = recording.since_start(datagram.at);
         let comma = if nth == 0 { "" } else { "," };
         write!(out, "{comma}{}", at.cast_signed().wrapping_sub(before.cast_signed()))?;
         before = at;

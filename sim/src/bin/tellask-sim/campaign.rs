@@ -1,15 +1,16 @@
 //! `campaign` and `merge`.
 
 use crate::args::Many;
+use crate::out::{print, said_of, tell, write};
 use crate::{Failure, json, plans};
 use core::time::Duration;
 use std::collections::BTreeMap;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread::ThreadId;
 use std::time::Instant;
-use tellask_sim::campaign::{self, Look, Results, Run, find};
+use tellask_sim::campaign::{self, Look, Results, Run, SCENARIOS, find};
 use tellask_sim::plan::Plan;
 
 /// A run that takes longer than this hangs.
@@ -24,7 +25,9 @@ fn name_of(thread: ThreadId) -> String {
 
 pub(crate) fn campaign(many: Many) -> Result<(), Failure> {
     let Many { campaign, time, out, results: results_file, json } = many;
-    std::fs::create_dir_all(&out).map_err(|why| format!("{}: {why}", out.display()))?;
+    std::fs::create_dir_all(&out).map_err(said_of(&out))?;
+    // Nothing is lost where this cannot be, and what an earlier campaign came to is not taken for this one.
+    results_file.as_deref().map_or(Ok(()), |file| write(file, ""))?;
     let began = Instant::now();
     let playing = Playing::default();
     let done = Mutex::new(());
@@ -54,41 +57,49 @@ pub(crate) fn campaign(many: Many) -> Result<(), Failure> {
         results
     });
     let _ = std::panic::take_hook();
-    if let Some(file) = results_file {
-        plans::write(&file, &results.to_string())?;
-    }
-    say(&results, began.elapsed(), json)
+    let written = results_file.map_or(Ok(()), |file| write(&file, &results.to_string()));
+    let said = say(&results, began.elapsed(), json);
+    written?;
+    said
 }
 
 pub(crate) fn merge(files: &[PathBuf], json: bool) -> Result<(), Failure> {
     let mut results = Results::default();
     for file in files {
         let said = |why: String| format!("{}: {why}", file.display());
-        let text = std::fs::read_to_string(file).map_err(|why| said(why.to_string()))?;
-        results.merge(text.parse().map_err(said)?);
+        let text = std::fs::read_to_string(file).map_err(said_of(file))?;
+        let part: Results = text.parse().map_err(said)?;
+        if part.parts.is_none() {
+            return Err(said("it does not say which part of a campaign it is".into()).into());
+        }
+        results.merge(part).map_err(said)?;
+    }
+    if let Some(parts) = &results.parts
+        && let Some((count, first)) = parts.missing()
+    {
+        let what = format!("{count} parts of {} are missing, the first is {first}", parts.of);
+        return Err(Failure::Usage(what));
     }
     say(&results, Duration::ZERO, json)
 }
 
 fn say(results: &Results, took: Duration, json: bool) -> Result<(), Failure> {
     if json {
-        println!("{}", json::results(results));
+        print(format_args!("{}\n", json::results(results)))?;
     } else {
-        print!("{results}");
-        for (name, mark) in results.blind() {
-            println!("never reached in {name}: {mark}");
+        let mut text = results.to_string();
+        for (name, mark) in results.blind(SCENARIOS) {
+            text.push_str(&format!("never reached in {name}: {mark}\n"));
         }
         let (runs, seconds) = (results.runs(), took.as_secs_f64());
         if seconds > 0.0 {
-            println!("{runs} runs in {seconds:.1} s, {:.0} a second", runs as f64 / seconds);
+            let rate = runs as f64 / seconds;
+            text.push_str(&format!("{runs} runs in {seconds:.1} s, {rate:.0} a second\n"));
         }
-        println!(
-            "{} passed, {} failed",
-            runs - results.failures.len() as u64,
-            results.failures.len()
-        );
+        let (passed, failed) = (results.passed(), results.failures.len());
+        print(format_args!("{text}{passed} passed, {failed} failed\n"))?;
     }
-    if results.is_ok() { Ok(()) } else { Err(Failure::Found) }
+    if results.is_ok(SCENARIOS) { Ok(()) } else { Err(Failure::Found) }
 }
 
 /// Tells of a run that failed, and writes it down: with every verdict listed, so that it can be read and edited.
@@ -96,7 +107,7 @@ fn on_played(run: &Run<'_>, out: &Path) {
     let Some(played) = run.played.filter(|played| !played.is_ok()) else { return };
     let (name, seed) = (run.scenario, run.seed);
     let first = played.violations.first().map_or("", String::as_str);
-    eprintln!("failed: {name} seed {seed} after {} runs: {first}", run.number);
+    tell(format_args!("failed: {name} seed {seed} after {} runs: {first}\n", run.number));
     let Some(scenario) = find(name) else { return };
     let mut plan = run.plan.clone();
     let kept = campaign::play(scenario, &plan, Look::at_verdicts());
@@ -106,9 +117,12 @@ fn on_played(run: &Run<'_>, out: &Path) {
         plan.verdicts = None;
     }
     let file = out.join(format!("{name}-{seed}.plan"));
-    match plans::write(&file, &plans::file_of(&plan, played)) {
-        Ok(()) => eprintln!("tellask-sim replay {0}\ntellask-sim shrink {0}", file.display()),
-        Err(wrong) => eprintln!("tellask-sim: {wrong}"),
+    match write(&file, &plans::file_of(&plan, played)) {
+        Ok(()) => {
+            let file = file.display();
+            tell(format_args!("tellask-sim replay {file}\ntellask-sim shrink {file}\n"));
+        }
+        Err(wrong) => tell(format_args!("tellask-sim: {wrong}\n")),
     }
 }
 
@@ -122,12 +136,12 @@ fn watch(playing: &Playing, done: &Mutex<()>, out: &Path) {
             continue;
         };
         let (name, seed) = (&plan.scenario, plan.seed);
-        eprintln!("failed: {name} seed {seed} after {number} runs: it does not end");
+        tell(format_args!("failed: {name} seed {seed} after {number} runs: it does not end\n"));
         let file = out.join(format!("{name}-{seed}.plan"));
-        if let Err(wrong) = plans::write(&file, &format!("# it does not end\n{plan}")) {
-            eprintln!("tellask-sim: {wrong}");
+        if let Err(wrong) = write(&file, &format!("# it does not end\n{plan}")) {
+            tell(format_args!("tellask-sim: {wrong}\n"));
         }
-        println!("{} passed, 1 failed", number - 1);
+        let _ = print(format_args!("{} passed, 1 failed\n", number - 1));
         std::process::exit(1);
     }
 }
@@ -160,16 +174,13 @@ impl Progress {
             (None, None) => String::new(),
         };
         let rate = run.number as f64 / elapsed;
-        eprint!(
-            "\r\x1b[K{} runs{of}, {rate:.0} a second, {} {}",
-            run.number, run.scenario, run.seed
-        );
-        let _ = std::io::stderr().flush();
+        let Run { number, scenario, seed, .. } = run;
+        tell(format_args!("\r\x1b[K{number} runs{of}, {rate:.0} a second, {scenario} {seed}"));
     }
 
     fn end(&self) {
         if self.shown.is_some() {
-            eprint!("\r\x1b[K");
+            tell("\r\x1b[K");
         }
     }
 }

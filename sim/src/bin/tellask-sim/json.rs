@@ -1,7 +1,7 @@
 //! Objects for scripts.
 
 use core::fmt::Display;
-use tellask_sim::campaign::{Played, Results};
+use tellask_sim::campaign::{Played, Results, SCENARIOS};
 
 /// A text in quotes.
 pub(crate) fn quoted(text: &str) -> String {
@@ -72,11 +72,14 @@ pub(crate) fn results(results: &Results) -> String {
             )
         })
         .collect();
-    let blind: Vec<_> =
-        results.blind().iter().map(|(name, mark)| quoted(&format!("{name}: {mark}"))).collect();
+    let blind: Vec<_> = results
+        .blind(SCENARIOS)
+        .iter()
+        .map(|(name, mark)| quoted(&format!("{name}: {mark}")))
+        .collect();
     format!(
         "{{\"ok\":{},\"runs\":{},\"scenarios\":{{{}}},\"failures\":[{}],\"never_reached\":[{}]}}",
-        results.is_ok(),
+        results.is_ok(SCENARIOS),
         results.runs(),
         scenarios.join(","),
         failures.join(","),

@@ -6,10 +6,12 @@
 mod args;
 mod campaign;
 mod json;
+mod out;
 mod plans;
 mod run;
 
 use args::{HELP, Job};
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Why the command ends without success.
@@ -27,11 +29,14 @@ impl From<String> for Failure {
 }
 
 fn main() -> ExitCode {
-    match args::parse(std::env::args().skip(1)).map_err(Failure::from).and_then(carry_out) {
+    let args: Result<Vec<_>, _> = std::env::args_os().skip(1).map(OsString::into_string).collect();
+    let args = args.map_err(|arg| format!("{} is no text", arg.display()));
+    let job = args.and_then(|args| args::parse(args.into_iter()));
+    match job.map_err(Failure::from).and_then(carry_out) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Found) => ExitCode::FAILURE,
         Err(Failure::Usage(wrong)) => {
-            eprintln!("tellask-sim: {wrong}");
+            out::tell(format_args!("tellask-sim: {wrong}\n"));
             ExitCode::from(2)
         }
     }
@@ -39,14 +44,8 @@ fn main() -> ExitCode {
 
 fn carry_out(job: Job) -> Result<(), Failure> {
     match job {
-        Job::Help => {
-            println!("{HELP}");
-            Ok(())
-        }
-        Job::List => {
-            run::list();
-            Ok(())
-        }
+        Job::Help => out::print(format_args!("{HELP}\n")),
+        Job::List => run::list(),
         Job::Run(run) => run::run(&run),
         Job::Replay { file, views } => plans::replay(&file, &views),
         Job::Shrink { file, seconds, out } => plans::shrink(&file, seconds, out.as_deref()),

@@ -1,9 +1,9 @@
 //! Plans: played, shown, and made smaller.
 
 use crate::args::Views;
+use crate::out::{create, print, ready, said_of, tell, write};
 use crate::{Failure, json};
 use core::time::Duration;
-use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -12,7 +12,7 @@ use tellask_sim::plan::Plan;
 
 /// The plan in a file, and its scenario.
 fn read(file: &Path) -> Result<(Plan, &'static dyn Scenario), String> {
-    let text = std::fs::read_to_string(file).map_err(|why| format!("{}: {why}", file.display()))?;
+    let text = std::fs::read_to_string(file).map_err(said_of(file))?;
     let plan: Plan = text.parse().map_err(|why| format!("{}: {why}", file.display()))?;
     let scenario = find(&plan.scenario)
         .ok_or_else(|| format!("{}: no scenario is called {:?}", file.display(), plan.scenario))?;
@@ -29,10 +29,6 @@ pub(crate) fn file_of(plan: &Plan, played: &Played) -> String {
     text
 }
 
-pub(crate) fn write(file: &Path, text: &str) -> Result<(), String> {
-    std::fs::write(file, text).map_err(|why| format!("{}: {why}", file.display()))
-}
-
 pub(crate) fn replay(file: &Path, views: &Views) -> Result<(), Failure> {
     let (plan, scenario) = read(file)?;
     show(scenario, &plan, views, &format!("tellask-sim replay {}", file.display()))
@@ -45,47 +41,60 @@ pub(crate) fn show(
     views: &Views,
     command: &str,
 ) -> Result<(), Failure> {
-    let played = if views.exports.is_empty() {
-        campaign::play(scenario, plan, Look::default())
+    let (played, written) = if views.exports.is_empty() {
+        (campaign::play(scenario, plan, Look::default()), Ok(()))
     } else {
+        tale_has_no(scenario, "--report or --export: nothing looks on while it is told")?;
+        let open = views.exports.iter().map(|(export, file)| Ok((export, file, create(file)?)));
+        let open: Vec<_> = open.collect::<Result<_, String>>()?;
         let (played, recording) = campaign::watch(scenario, plan, command);
-        for (export, file) in &views.exports {
-            let said = |why: std::io::Error| format!("{}: {why}", file.display());
-            let mut out = BufWriter::new(File::create(file).map_err(said)?);
-            export.write(&recording, &mut out).and_then(|()| out.flush()).map_err(said)?;
-        }
-        played
+        let written = open.into_iter().try_for_each(|(export, file, out)| {
+            let mut out = BufWriter::new(out);
+            let done = export.write(&recording, &mut out).and_then(|()| out.flush());
+            done.map_err(said_of(file))
+        });
+        (played, written)
     };
     if views.json {
-        println!("{}", json::played(&plan.scenario, plan.seed, &played));
+        print(format_args!("{}\n", json::played(&plan.scenario, plan.seed, &played)))?;
     } else {
-        println!("{}, seed {}\n{played}\n{}", plan.scenario, plan.seed, played.trace);
+        let Plan { scenario, seed, .. } = plan;
+        print(format_args!("{scenario}, seed {seed}\n{played}\n{}\n", played.trace))?;
     }
+    written?;
     if played.is_ok() { Ok(()) } else { Err(Failure::Found) }
+}
+
+/// Refuses what a tale does not do, in words that go on from there.
+pub(crate) fn tale_has_no(scenario: &dyn Scenario, what: &str) -> Result<(), String> {
+    if scenario.follows_plans() {
+        return Ok(());
+    }
+    Err(format!("{} is a tale of its seed alone: it has no {what}", scenario.menu().scenario))
 }
 
 pub(crate) fn shrink(file: &Path, seconds: u64, out: Option<&Path>) -> Result<(), Failure> {
     let (plan, scenario) = read(file)?;
     let (began, time) = (Instant::now(), Duration::from_secs(seconds));
-    // What is tried may panic, and says so each time: once is enough.
-    std::panic::set_hook(Box::new(|_| {}));
-    let shrunk = campaign::shrink(scenario, &plan, || began.elapsed() < time);
-    let _ = std::panic::take_hook();
-    let Some(shrunk) = shrunk else {
-        return Err(Failure::Usage(format!("{}: this plan does not fail", file.display())));
-    };
     let out =
         out.map_or_else(|| PathBuf::from(format!("{}.small", file.display())), Path::to_path_buf);
-    write(&out, &file_of(&shrunk.plan, &shrunk.played))?;
-    eprintln!(
-        "{} runs in {:.1} s{}: {} nodes, {} steps and verdicts, in {}",
+    // What is tried may panic, and says so each time: once is enough.
+    std::panic::set_hook(Box::new(|_| {}));
+    let fails = !campaign::play(scenario, &plan, Look::default()).is_ok();
+    let opened = if fails { ready(&out).map(|_| ()) } else { Ok(()) };
+    let shrunk = opened.map(|()| campaign::shrink(scenario, &plan, || began.elapsed() < time));
+    let _ = std::panic::take_hook();
+    let shrunk = shrunk?.ok_or_else(|| format!("{}: this plan does not fail", file.display()))?;
+    let written = write(&out, &file_of(&shrunk.plan, &shrunk.played));
+    tell(format_args!(
+        "{} runs in {:.1} s{}: {} nodes, {} steps and verdicts, in {}\n",
         shrunk.runs,
         began.elapsed().as_secs_f64(),
         if shrunk.complete { "" } else { ", and there is more to try" },
         shrunk.plan.nodes.len(),
         shrunk.plan.size(),
         out.display(),
-    );
-    print!("{}", test_of(&shrunk.plan, &shrunk.played));
-    Ok(())
+    ));
+    print(test_of(&shrunk.plan, &shrunk.played))?;
+    Ok(written?)
 }

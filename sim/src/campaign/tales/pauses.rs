@@ -40,7 +40,8 @@ pub(super) fn pauses(suite: Suite, seed: u64) -> Told {
     // They say what is said here, and nothing by themselves.
     crowd.gather(NODES, Duration::from_secs(1), Duration::ZERO);
     let until = crowd.network.now() + Duration::from_secs(SECONDS);
-    let flood_at = crowd.network.now() + Duration::from_secs(draw(SECONDS / 2));
+    // Not at once: what comes before a session is there waits for it, and less may wait than a flood is.
+    let flood_at = crowd.network.now() + Duration::from_secs(1 + draw(SECONDS / 2));
     let mut flooded = false;
     let mut seqs = BTreeMap::new();
     while crowd.network.now() < until {

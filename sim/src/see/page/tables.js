@@ -30,7 +30,7 @@ function buildFigures() {
     [number(total.inFlight), "in flight at the end"],
   ];
   if (data.marks.length) figures.push([`${reached} of ${data.marks.length}`, "marks reached"]);
-  figures.push([number(data.violations.length), data.violations.length === 1 ? "violation" : "violations", data.violations.length > 0]);
+  figures.push([number(data.violated), data.violated === 1 ? "violation" : "violations", data.violated > 0]);
   for (const [value, text, bad] of figures) {
     $("figures").append(el("li", { className: bad ? "bad" : "" }, el("b", {}, value), el("span", {}, text)));
   }
@@ -44,7 +44,9 @@ function buildTables() {
   for (const [at, text] of data.violations) {
     $("violation-list").append(el("li", {}, momentButton(at), at === null ? "" : " ", text));
   }
-  $("violations").hidden = data.violations.length === 0;
+  const more = data.violated - data.violations.length;
+  if (more > 0) $("violations").append(el("p", {}, `and ${number(more)} more`));
+  $("violations").hidden = data.violated === 0;
   const fates = [["delivered as sent", total.delivered - total.spoilt, "delivered"], ["delivered spoilt", total.spoilt, "spoilt"],
     ...data.reasons.map(([reason, count]) => [`lost: ${reason}`, count, "lost"]), ["in flight at the end", total.inFlight, "flight"]];
   table("What became of the copies", ["fate", "#copies", "#share"], fates.filter(([, count], n) => count > 0 || n === 0)
@@ -55,8 +57,10 @@ function buildTables() {
       .map(([name, count]) => [el("span", {}, name, bar(count, most, "accent")), number(count), percent(count, all)]));
   }
   if (data.marks.length) {
-    table("Marks", ["mark", "#times", "first"], data.marks.map(([name, count, first]) =>
-      [name, count ? number(count) : el("span", { className: "never" }, "never"), momentButton(first)]), "beside");
+    // Not every run says when.
+    const when = data.marks.some(([, , first]) => first !== null);
+    table("Marks", ["mark", "#times", ...when ? ["first"] : []], data.marks.map(([name, count, first]) =>
+      [name, count ? number(count) : el("span", { className: "never" }, "never"), ...when ? [momentButton(first)] : []]), "beside");
   }
   if (data.plan.length) {
     table("Plan of faults", ["at", "until", "what"], data.plan.map(([at, until, text]) =>

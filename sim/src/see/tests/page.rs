@@ -1,6 +1,8 @@
 //! The page is whole, holds what was recorded, and nothing can break out of its data.
 
 use super::{Bounds, Export, NASTY, talk, text};
+use crate::campaign::{Look, Played, Promises, Scenario};
+use crate::plan::{Menu, Plan, generate};
 use crate::see::Recording;
 use serde_json::Value;
 use tellask::{Instant, MemoryAddr};
@@ -110,4 +112,66 @@ fn the_columns_of_datagrams_read_back_as_what_was_recorded() {
     assert_eq!((bytes, ends.next()), ("", None));
     assert_eq!(data["total"]["lost"], totals.lost);
     assert_eq!(data["total"]["inFlight"], recording.in_flight());
+}
+
+#[test]
+fn times_on_the_page_are_since_the_beginning_and_violations_are_all_there_were() {
+    let (mut recording, _) = talk(3, 2, Bounds::default());
+    let before = data(&text(Export::Html, &recording));
+    let start = Instant::from_nanos(1_000_000_000);
+    recording.begin(start);
+    recording.violation(Some(start), "something was heard twice");
+    recording.more_violations(41);
+    let after = data(&text(Export::Html, &recording));
+    assert_eq!((&after["violated"], &after["violations"][0][0]), (&42.into(), &0.into()));
+    assert_eq!((&after["plan"][0][0], &after["plan"][1][0]), (&0.into(), &1_000_000_000.into()));
+    assert_eq!(after["marks"].as_array().and_then(|marks| marks[0][2].as_u64()), Some(0));
+    let second = |of: &Value| of.as_u64().map(|nanos| nanos - start.as_nanos());
+    for time in [
+        &["last"][..],
+        &["notes", "0", "0"],
+        &["datagrams", "at", "0"],
+        &["counters", "0", "2", "0"],
+    ] {
+        let path = format!("/{}", time.join("/"));
+        let (before, after) = (before.pointer(&path).unwrap(), after.pointer(&path).unwrap());
+        assert_eq!(second(before), after.as_u64(), "{path}");
+    }
+}
+
+#[test]
+fn of_a_run_that_violates_more_than_is_listed_the_page_says_how_much_that_is() {
+    let scenario = crate::campaign::find("port").expect("it is one of them");
+    let mut plan = generate(&scenario.menu(), 1);
+    plan.steps.clear();
+    let (played, recording) = crate::campaign::watch(&Hopeless(scenario), &plan, "");
+    assert_eq!((played.violated, played.violations.len()), (5, 1));
+    let page = data(&text(Export::Html, &recording));
+    assert_eq!(page["violated"], 5);
+    assert_eq!(page["violations"].as_array().map(Vec::len), Some(1));
+    let begins = page["plan"].as_array().and_then(|plan| plan.last()).map(|line| &line[0]);
+    assert_eq!(begins.and_then(Value::as_u64), Some(plan.phase.as_nanos() as u64));
+}
+
+/// A scenario of which every run fails five times and lists one.
+struct Hopeless(&'static dyn Scenario);
+
+impl Scenario for Hopeless {
+    fn menu(&self) -> Menu {
+        self.0.menu()
+    }
+
+    fn about(&self) -> &'static str {
+        self.0.about()
+    }
+
+    fn promises(&self) -> Promises {
+        self.0.promises()
+    }
+
+    fn play(&self, plan: &Plan, look: Look) -> Played {
+        let mut played = self.0.play(plan, look);
+        (played.violated, played.violations) = (5, vec!["it is hopeless".into()]);
+        played
+    }
 }
