@@ -481,7 +481,7 @@ static QUIC: Subject<Peer> = Subject {
     menu: Menu {
         scenario: "quic",
         nodes: (2, 4),
-        every: Duration::from_millis(300),
+        every: Duration::from_millis(200),
         suite: Suite::Own,
         ..SEALED
     },

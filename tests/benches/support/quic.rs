@@ -26,6 +26,9 @@ fn key(number: u32) -> SecretKey {
 }
 
 fn node(number: u32) -> Quic<MemoryAddr> {
+    let mut limits = Limits::default();
+    // All come at once.
+    limits.signature_checks_per_second = 1_000_000;
     let setup = Setup {
         key: key(number),
         seed: &Seed::from_u64(number.into()),
@@ -34,7 +37,7 @@ fn node(number: u32) -> Quic<MemoryAddr> {
         accept: Accept::Anyone,
         migrates: false,
         probes_mtu: false,
-        limits: &Limits::default(),
+        limits: &limits,
     };
     let mut node = Quic::new(setup).expect("there is TLS");
     let link = Link { local: vec![MemoryAddr(number)], unit: MTU, tell_max: MTU, ask_max: 0 };
