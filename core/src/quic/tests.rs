@@ -513,8 +513,7 @@ fn a_connection_follows_its_peer_to_another_address() {
 
 #[test]
 fn requests_that_there_is_no_stream_for_wait_until_there_is() {
-    let mut limits = Limits::default();
-    limits.streams_per_peer = 10;
+    let limits = Limits { streams_per_peer: 10, ..Limits::default() };
     let mut world = World::with(2, &limits);
     for seq in 0..300 {
         world.ask(0, 1, seq, &[seq as u8; 20]);

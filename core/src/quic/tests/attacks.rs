@@ -44,8 +44,7 @@ fn written(quic: &mut quinn_proto::Connection, dir: Dir, bytes: &[u8]) -> Stream
 
 #[test]
 fn attack_26_a_hundred_streams_of_one_byte_cost_bytes_and_keep_no_datagram() {
-    let mut limits = Limits::default();
-    limits.streams_per_peer = 200;
+    let limits = Limits { streams_per_peer: 200, ..Limits::default() };
     let mut world = acquainted(&limits);
     meddle(&mut world, 0, |quic| {
         for _ in 0..100 {
@@ -66,8 +65,7 @@ fn attack_26_a_hundred_streams_of_one_byte_cost_bytes_and_keep_no_datagram() {
 
 #[test]
 fn attack_26_what_is_being_put_together_has_a_bound_for_each_peer() {
-    let mut limits = Limits::default();
-    limits.reassembly_per_peer = 50_000;
+    let limits = Limits { reassembly_per_peer: 50_000, ..Limits::default() };
     let mut world = acquainted(&limits);
     let mut begun = Vec::new();
     for _ in 0..20 {
@@ -150,8 +148,7 @@ fn attack_28_who_has_not_proven_an_address_has_at_most_three_times_its_bytes_sen
 
 #[test]
 fn a_flood_of_dials_keeps_to_its_places_and_whoever_proves_an_address_gets_in() {
-    let mut limits = Limits::default();
-    limits.half_open = 16;
+    let limits = Limits { half_open: 16, ..Limits::default() };
     let mut world = World::of(
         (0..4)
             .map(|at| node(at, layer(key(at), at.into(), Accept::Anyone, &limits), &limits))
@@ -187,9 +184,7 @@ fn a_flood_of_dials_keeps_to_its_places_and_whoever_proves_an_address_gets_in() 
 
 #[test]
 fn a_slow_reader_stalls_its_peer_and_loses_nothing() {
-    let mut limits = Limits::default();
-    limits.receive = 300_000;
-    limits.window_per_peer = 100_000;
+    let limits = Limits { receive: 300_000, window_per_peer: 100_000, ..Limits::default() };
     let mut world = World::with(3, &limits);
     let (mut sent, mut waits) = (0_u32, 0);
     let message = |nth: u32| {
