@@ -77,7 +77,7 @@ fn a_stack_that_cannot_be_made_does_not_start_and_says_why() {
     let secured = stack(&read("udp://127.0.0.1:0 | p2pke"), None).bind();
     let error = secured.expect_err("there is no key");
     assert!(matches!(error, BindError::Stack { .. }));
-    assert_eq!(error.to_string(), "the stack has a p2pke, and there is no key for it");
+    assert_eq!(error.to_string(), "the stack has a p2pke or a quic, and there is no key for it");
     let memory = stack(&read("memory://1 | ask"), None).bind();
     let error = memory.expect_err("there is no socket").to_string();
     assert_eq!(error, "the stack has another bottom: here it begins with udp://");

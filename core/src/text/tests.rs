@@ -263,7 +263,8 @@ fn layers_that_do_not_go_together_are_refused() {
     assert_eq!(wrong("memory://1 | p2pke | ask | p2pke", "p2pke", says), Problem::LayerAgain);
     wrong("memory://1 | ask | ask", "ask", "`ask` stands in this stack already: once is enough");
     let text = format!("memory://1 | filter({}) | p2pke", id());
-    let says = "`filter` needs a p2pke somewhere below it, without which nothing would pass";
+    let says =
+        "`filter` needs a p2pke or a quic somewhere below it, without which nothing would pass";
     wrong(&text, "filter", says);
     let text = format!("memory://1{}", " | loopback".repeat(MAX_LAYERS + 1));
     wrong(&text, "loopback", "`loopback` is one layer over the limit of 16");
