@@ -88,7 +88,7 @@ const HASHES: [(&str, &str); 6] = [
     ("asks", "5b0142307f32ef31"),
     ("congestion", "5f5bc2dad11d377e"),
     ("faults", "d04ef16f2d2b05ef"),
-    ("flood", "baab95978b8f1c31"),
+    ("flood", "e78e2273c407c0da"),
     ("rekey", "3c73764520a2804b"),
 ];
 
