@@ -12,6 +12,7 @@ extern crate std;
 pub mod addr;
 pub mod ask;
 pub(crate) mod bucket;
+pub(crate) mod counters;
 pub(crate) mod crypto;
 pub mod driver;
 pub mod filter;

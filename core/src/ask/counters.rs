@@ -1,20 +1,6 @@
 //! What the layer counts.
 
-use crate::stats::StatsSink;
-
-macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// How often something happened since the layer was made.
-        #[derive(Clone, Copy, Debug, Default)]
-        pub(super) struct Counters { $($(#[$doc])* pub(super) $name: u64,)* }
-
-        impl Counters {
-            pub(super) fn stats(&self, sink: &mut dyn StatsSink) {
-                $(sink.counter(stringify!($name), self.$name);)*
-            }
-        }
-    };
-}
+use crate::counters::counters;
 
 counters! {
     /// Requests taken from above.

@@ -2,7 +2,7 @@
 
 use super::Quic;
 use super::connection::{Kind, Partial, Written};
-use super::outgoing::{chunks, open};
+use super::outgoing::chunks;
 use super::wire::{self, code};
 use crate::addr::{Addr, PeerAddr, Source};
 use crate::payload::Payload;
@@ -13,7 +13,7 @@ use crate::table::Slot;
 use crate::time::Instant;
 use alloc::collections::{BTreeMap, BTreeSet};
 use bytes::{Bytes, BytesMut};
-use quinn_proto::StreamId;
+use quinn_proto::{Dir, StreamId};
 
 /// Our requests that are outstanding.
 #[derive(Default)]
@@ -124,7 +124,7 @@ impl<A: Addr + Source> Quic<A> {
                 peer.waiting.pop_front();
                 continue;
             };
-            let Some(stream) = open(connection) else { return };
+            let Some(stream) = connection.quic.streams().open(Dir::Bi) else { return };
             peer.waiting.pop_front();
             let sent = State::Sent { handle, stream, arrived: false };
             let State::Waits(payload) = core::mem::replace(&mut ask.state, sent) else { continue };
@@ -168,9 +168,7 @@ impl<A: Addr + Source> Quic<A> {
         let Some(connection) = self.connection(handle) else { return };
         connection.asks.remove(&stream);
         connection.reset(stream, code::CANCELLED);
-        let held = connection.receiving.partials.get(&stream).map_or(0, Partial::len);
-        connection.stop(stream, code::CANCELLED);
-        self.receiving -= held;
+        self.stop(handle, stream, code::CANCELLED);
     }
 
     /// A connection ended with a request on it.
@@ -211,9 +209,10 @@ impl<A: Addr + Source> Quic<A> {
 
     /// The application's answer to a request.
     pub(super) fn on_answer(&mut self, token: Token, result: Result<Payload, Refusal>) {
-        let Some((handle, stream)) = self.forget_owed(token.0) else { return };
+        let Some((handle, stream)) = self.owed.remove(&token.0) else { return };
         let now = self.out.latest();
         let Some(connection) = self.connection(handle) else { return };
+        connection.owed.remove(&stream);
         match result {
             Ok(answer) if answer.len() > wire::MESSAGE_MAX => {
                 connection.reset(stream, code::TOO_LARGE);
@@ -231,12 +230,15 @@ impl<A: Addr + Source> Quic<A> {
         self.touch(now, handle);
     }
 
-    /// Nothing is owed for this token any more.
-    pub(super) fn forget_owed(&mut self, token: u64) -> Option<(usize, StreamId)> {
-        let (handle, stream) = self.owed.remove(&token)?;
-        if let Some(connection) = self.connection(handle) {
-            connection.owed.remove(&token);
+    /// Whoever asked on this stream waits no more.
+    pub(super) fn withdraw(&mut self, handle: usize, stream: StreamId) {
+        let Some(connection) = self.connection(handle) else { return };
+        let Some(token) = connection.owed.remove(&stream) else { return };
+        let slot = connection.peer;
+        connection.reset(stream, code::CANCELLED);
+        self.owed.remove(&token);
+        if let Some(src) = slot.and_then(|slot| self.peer_addr(slot)) {
+            self.up.push(Event::Withdrawn { token: Token(token), src });
         }
-        Some((handle, stream))
     }
 }

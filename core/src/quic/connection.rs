@@ -37,9 +37,11 @@ pub(super) struct Connection<A> {
     pub(super) receiving: Receiving,
     /// Our requests on it.
     pub(super) asks: BTreeMap<StreamId, AskId>,
-    /// The peer's requests on it that it is owed answers to, by their tokens.
-    pub(super) owed: BTreeSet<u64>,
+    /// The tokens of the peer's requests on it that it is owed answers to.
+    pub(super) owed: BTreeMap<StreamId, u64>,
     pub(super) ping_at: Option<Instant>,
+    /// What was heard of the peer when that was asked last.
+    heard: (u64, bool),
     /// When it is in the index of timers.
     pub(super) armed: Option<Instant>,
     /// Whether it is among those that something has happened to.
@@ -182,8 +184,9 @@ impl<A> Connection<A> {
             sending: Sending::default(),
             receiving: Receiving::default(),
             asks: BTreeMap::new(),
-            owed: BTreeSet::new(),
+            owed: BTreeMap::new(),
             ping_at: None,
+            heard: (0, false),
             armed: None,
             dirty: false,
             quic,
@@ -194,8 +197,14 @@ impl<A> Connection<A> {
         matches!(self.standing, Standing::Up { .. })
     }
 
-    /// How much was heard of the peer, and whether that it ends: anything authentic changes it.
-    pub(super) fn heard(&self) -> (u64, bool) {
+    /// Whether anything was heard of the peer since this was asked last. What is not authentic brings no frames.
+    pub(super) fn has_heard(&mut self) -> bool {
+        let heard = self.frames();
+        core::mem::replace(&mut self.heard, heard) != heard
+    }
+
+    /// How many frames have come, and whether the connection is over.
+    fn frames(&self) -> (u64, bool) {
         let FrameStats {
             acks,
             ack_frequency,
@@ -292,12 +301,14 @@ impl<A> Connection<A> {
         let _ = self.quic.send_stream(stream).reset(code);
     }
 
-    /// Nothing more is heard on a stream.
-    pub(super) fn stop(&mut self, stream: StreamId, code: VarInt) {
+    /// Nothing more is heard on a stream. Returns how many bytes are held no more.
+    pub(super) fn stop(&mut self, stream: StreamId, code: VarInt) -> usize {
         let partial = self.receiving.partials.remove(&stream);
+        let freed = partial.map_or(0, |partial| partial.len());
         self.receiving.readable.remove(&stream);
-        self.receiving.bytes -= partial.map_or(0, |partial| partial.len());
+        self.receiving.bytes -= freed;
         let _ = self.quic.recv_stream(stream).stop(code);
+        freed
     }
 
     /// Whether something that was said is not known to have arrived.

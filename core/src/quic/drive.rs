@@ -4,7 +4,7 @@
 //! once. So what was commanded together leaves together, in few datagrams.
 
 use super::connection::Connection;
-use super::incoming::End;
+use super::ending::End;
 use super::{Closing, Quic};
 use crate::addr::{Addr, Source};
 use crate::layer::earliest;

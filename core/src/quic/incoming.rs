@@ -1,25 +1,21 @@
 //! What comes up: datagrams to their connections, strangers to the door, and what happens to connections.
 
-use super::connection::{Connection, Kind, Partial, Standing};
+use super::connection::{Connection, Standing};
+use super::ending::End;
 use super::peers::Peer;
 use super::wire::{self, code};
 use super::{Closing, MTU_MIN, OVERHEAD, Quic, tls};
 use crate::addr::{Addr, PeerAddr, Source};
 use crate::identity::PublicKey;
-use crate::swarm::{
-    Command, DownReason, Event, Link, Message, Refusal, Scope, Setting, Undeliverable,
-};
+use crate::swarm::{Command, DownReason, Event, Link, Message, Refusal, Setting, Undeliverable};
 use crate::table::Slot;
 use crate::time::Instant;
 use crate::trace::trace;
 use alloc::vec::Vec;
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use core::net::SocketAddr;
 use quinn_proto::crypto::rustls::HandshakeData;
-use quinn_proto::{
-    ConnectionError, DatagramEvent, Dir, Event as Happening, Incoming, StreamEvent, StreamId,
-    VarInt,
-};
+use quinn_proto::{DatagramEvent, Event as Happening, Incoming};
 
 impl<A: Addr + Source> Quic<A> {
     /// All that comes from the side below: mapped, or refused.
@@ -80,13 +76,12 @@ impl<A: Addr + Source> Quic<A> {
                 if connection.local.as_ref() != Some(&dst) {
                     connection.local = Some(dst);
                 }
-                let before = connection.heard();
                 self.local.hand(&mut connection.quic, event);
-                if connection.heard() == before && !connection.quic.is_handshaking() {
+                if connection.has_heard() || connection.quic.is_handshaking() {
+                    self.touch(now, handle.0);
+                } else {
                     // Whoever sent it is not the peer, or it came before.
                     self.counters.rejected += 1;
-                } else {
-                    self.touch(now, handle.0);
                 }
             }
             Some(DatagramEvent::NewConnection(incoming)) => {
@@ -152,7 +147,7 @@ impl<A: Addr + Source> Quic<A> {
         match event {
             Happening::Connected => self.on_connected(now, handle),
             Happening::ConnectionLost { reason } => self.detach(now, handle, End::from(&reason)),
-            Happening::Stream(event) => self.on_stream(now, handle, event),
+            Happening::Stream(event) => self.on_stream(handle, event),
             Happening::HandshakeDataReady
             | Happening::DatagramReceived
             | Happening::DatagramsUnblocked => {}
@@ -184,7 +179,7 @@ impl<A: Addr + Source> Quic<A> {
         if dialled.is_none() && !is_up && self.up_peers >= self.limits.peers {
             return self.turn_out(now, handle, code::BUSY);
         }
-        let slot = known.unwrap_or_else(|| self.peers.insert(peer.addr, Peer::new(peer.id)));
+        let slot = self.slot_of(peer);
         self.attach(now, handle, slot, &key);
     }
 
@@ -230,161 +225,11 @@ impl<A: Addr + Source> Quic<A> {
     }
 
     /// A handshake is over, however it ended.
-    fn leave_handshake(&mut self, handle: usize, dialled: bool) {
+    pub(super) fn leave_handshake(&mut self, handle: usize, dialled: bool) {
         if dialled {
             self.dialling -= 1;
         } else {
             self.half_open.remove(handle as Slot);
-        }
-    }
-
-    /// Closes a connection to somebody whom it is not for.
-    fn turn_out(&mut self, now: Instant, handle: usize, code: VarInt) {
-        self.counters.denied += 1;
-        let end = match code {
-            code::DENIED => End::Denied,
-            code::WRONG_PEER => End::WrongPeer,
-            _ => End::Ours,
-        };
-        self.close(now, handle, code, end);
-    }
-
-    /// Says that a connection is over.
-    pub(super) fn close(&mut self, now: Instant, handle: usize, code: VarInt, end: End) {
-        let then = self.local.clock.tell(now);
-        let Some(connection) = self.connection(handle) else { return };
-        connection.quic.close(then, code, Bytes::new());
-        self.detach(now, handle, end);
-        self.touch(now, handle);
-    }
-
-    /// A connection is over: whoever waits for something of it learns that.
-    pub(super) fn detach(&mut self, now: Instant, handle: usize, end: End) {
-        let Some(connection) = self.connection(handle) else { return };
-        let was = core::mem::replace(&mut connection.standing, Standing::Over);
-        if was == Standing::Over {
-            return;
-        }
-        let (dialled, slot) = (connection.dialled, connection.peer);
-        let asks = core::mem::take(&mut connection.asks);
-        let owed = core::mem::take(&mut connection.owed);
-        let partials = core::mem::take(&mut connection.receiving);
-        let sending = core::mem::take(&mut connection.sending);
-        self.receiving -= partials.bytes;
-        self.unread.remove(&handle);
-        self.busy.remove(&handle);
-        let why = end.undeliverable();
-        let idle = asks.is_empty() && sending.rest.is_empty() && sending.unacknowledged.is_empty();
-        if was == Standing::Handshaking {
-            self.counters.handshakes_failed += 1;
-            self.leave_handshake(handle, dialled);
-        }
-        let addr = slot.and_then(|slot| self.peer_addr(slot));
-        if let Some(addr) = &addr {
-            for token in owed {
-                self.owed.remove(&token);
-                self.up.push(Event::Withdrawn {
-                    token: crate::swarm::Token(token),
-                    src: addr.clone(),
-                });
-            }
-            // Messages of which a part never left, or all where the peer took none. Requests are told below,
-            // answers are nobody's any more.
-            let begun = sending.rest.keys().filter(|stream| stream.dir() == Dir::Uni).count();
-            let lost = if end == End::Refused { sending.told } else { begun };
-            self.tell_undelivered(addr, lost, why);
-        }
-        for id in asks.into_values() {
-            self.fail_ask(id, why);
-        }
-        let Some(slot) = slot else { return };
-        let Some(peer) = self.peers.get_mut(slot) else { return };
-        peer.connections.retain(|other| *other != handle);
-        let lost = peer.key.is_some() && peer.connections.is_empty();
-        if lost {
-            peer.key = None;
-            self.up_peers -= 1;
-            self.counters.peers_down += 1;
-            if let Some(addr) = addr {
-                let closed = self.closing != Closing::No;
-                let reason = if closed { DownReason::Closed } else { end.down(idle) };
-                trace!(INFO, "quic", peer = %addr, ?reason, "a peer is down");
-                self.up.push(Event::PeerDown { addr, reason });
-            }
-        }
-        let failed = self.peers.get(slot).is_some_and(|peer| peer.dial == Some(handle));
-        if failed {
-            self.fail_dial(slot, why);
-        }
-        self.settle(now, slot);
-    }
-
-    fn on_stream(&mut self, now: Instant, handle: usize, event: StreamEvent) {
-        let Some(connection) = self.connection(handle) else { return };
-        match event {
-            StreamEvent::Opened { dir } => {
-                while let Some(stream) = connection.quic.streams().accept(dir) {
-                    let kind = if dir == Dir::Uni { Kind::Tell } else { Kind::Request };
-                    connection.receiving.partials.insert(stream, Partial::new(kind));
-                    connection.receiving.readable.insert(stream);
-                }
-            }
-            StreamEvent::Readable { id } => {
-                connection.receiving.readable.insert(id);
-            }
-            // What waits is written in a moment.
-            StreamEvent::Writable { .. } | StreamEvent::Available { .. } => {}
-            StreamEvent::Finished { id } => {
-                connection.sending.unacknowledged.remove(&id);
-                if let Some(id) = connection.asks.get(&id).copied() {
-                    self.asks.on_arrived(id);
-                }
-            }
-            StreamEvent::Stopped { id, error_code } => self.on_stopped(handle, id, error_code),
-        }
-        let _ = now;
-    }
-
-    /// The peer does not want what we say on a stream.
-    fn on_stopped(&mut self, handle: usize, stream: StreamId, code: VarInt) {
-        let Some(connection) = self.connection(handle) else { return };
-        let (slot, ask) = (connection.peer, connection.asks.get(&stream).copied());
-        connection.reset(stream, code);
-        let owed = connection.owed.iter().copied();
-        let owed: Vec<u64> = owed.collect();
-        let addr = slot.and_then(|slot| self.peer_addr(slot));
-        if stream.dir() == Dir::Uni {
-            let why = match code {
-                code::TOO_LARGE => Undeliverable::TooLarge { limit: wire::MESSAGE_MAX },
-                _ => Undeliverable::Full,
-            };
-            if let Some(addr) = addr {
-                self.tell_undelivered(&addr, 1, why);
-            }
-        } else if let Some(id) = ask {
-            // Whoever takes no more of a request may answer it all the same, unless it says why not.
-            if code != code::DONE {
-                self.end_stream(handle, stream);
-                self.finish_ask(id, Err(wire::reset(code)));
-            }
-        } else {
-            let token = owed
-                .into_iter()
-                .find(|token| self.owed.get(token).is_some_and(|(_, other)| *other == stream));
-            if let Some(token) = token {
-                self.forget_owed(token);
-                if let Some(src) = addr {
-                    self.up.push(Event::Withdrawn { token: crate::swarm::Token(token), src });
-                }
-            }
-        }
-    }
-
-    /// What was told on a stream and is not wanted, or never left.
-    fn tell_undelivered(&mut self, dst: &PeerAddr<A>, count: usize, reason: Undeliverable) {
-        for _ in 0..count {
-            self.counters.undelivered += 1;
-            self.up.push(Event::Undelivered { dst: dst.clone(), reason });
         }
     }
 
@@ -405,23 +250,18 @@ impl<A: Addr + Source> Quic<A> {
         let Some(connection) = self.connection(handle) else { return };
         let Some(old) = connection.peer.filter(|_| connection.is_up()) else { return };
         let Some(addr) = self.places.addr(to).cloned() else { return };
-        let from = self.peer_addr(old);
-        let Some(peer) = self.peers.get_mut(old) else { return };
+        let Some(peer) = self.peers.get(old) else { return };
         let (id, Some(key)) = (peer.id, peer.key) else { return };
-        peer.connections.retain(|other| *other != handle);
-        if peer.connections.is_empty() {
-            peer.key = None;
-            self.up_peers -= 1;
-            self.counters.peers_down += 1;
-            if let Some(addr) = from {
-                self.up.push(Event::PeerDown { addr, reason: DownReason::Moved });
-            }
-        }
-        let peer = PeerAddr { id, addr };
-        let slot = self.find(&peer);
-        let slot = slot.unwrap_or_else(|| self.peers.insert(peer.addr, Peer::new(id)));
+        self.leave_peer(handle, old, DownReason::Moved);
+        let slot = self.slot_of(PeerAddr { id, addr });
         self.attach(now, handle, slot, &key);
         self.settle(now, old);
+    }
+
+    /// What is kept of a peer, from now on where nothing was.
+    fn slot_of(&mut self, peer: PeerAddr<A>) -> Slot {
+        let known = self.find(&peer);
+        known.unwrap_or_else(|| self.peers.insert(peer.addr, Peer::new(peer.id)))
     }
 
     pub(super) fn on_set(&mut self, now: Instant, setting: Setting) {
@@ -454,68 +294,6 @@ impl<A: Addr + Source> Quic<A> {
         for slot in 0..self.peers.span() {
             self.fail_waiting(slot, Undeliverable::Closed);
         }
-        self.up.push(Event::Ready { scope: Scope::All });
         self.up.push(Event::Closed);
-    }
-}
-
-/// How a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// Nothing was heard any more.
-    Silent,
-    /// We closed it.
-    Ours,
-    /// We closed it, since the policy excludes the peer.
-    Denied,
-    /// We closed it, since it is somebody else's.
-    WrongPeer,
-    /// The peer closed it, or something is wrong with it.
-    Theirs,
-    /// The peer closed it before it took anything.
-    Refused,
-}
-
-impl From<&ConnectionError> for End {
-    fn from(error: &ConnectionError) -> Self {
-        match error {
-            ConnectionError::TimedOut => Self::Silent,
-            ConnectionError::LocallyClosed => Self::Ours,
-            ConnectionError::ApplicationClosed(close)
-                if [code::DENIED, code::WRONG_PEER, code::BUSY].contains(&close.error_code) =>
-            {
-                Self::Refused
-            }
-            ConnectionError::ApplicationClosed(_)
-            | ConnectionError::ConnectionClosed(_)
-            | ConnectionError::TransportError(_)
-            | ConnectionError::VersionMismatch
-            | ConnectionError::Reset
-            | ConnectionError::CidsExhausted => Self::Theirs,
-        }
-    }
-}
-
-impl End {
-    /// Why what waited for the connection does not arrive.
-    const fn undeliverable(self) -> Undeliverable {
-        match self {
-            Self::Silent => Undeliverable::TimedOut,
-            Self::Ours => Undeliverable::Disconnected,
-            Self::Denied => Undeliverable::Denied,
-            Self::WrongPeer => Undeliverable::WrongPeer,
-            Self::Theirs | Self::Refused => Undeliverable::Refused,
-        }
-    }
-
-    /// Why its peer is down. `idle` says that nothing was outstanding.
-    const fn down(self, idle: bool) -> DownReason {
-        match self {
-            Self::Silent if idle => DownReason::Idle,
-            Self::Silent => DownReason::TimedOut,
-            Self::Ours => DownReason::Disconnected,
-            Self::Denied => DownReason::Denied,
-            Self::WrongPeer | Self::Theirs | Self::Refused => DownReason::Left,
-        }
     }
 }

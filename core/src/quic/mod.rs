@@ -49,6 +49,7 @@ mod clock;
 mod connection;
 mod counters;
 mod drive;
+mod ending;
 mod incoming;
 mod keys;
 mod local;

@@ -1,7 +1,7 @@
 //! What goes down: tells, dials for them, and the end of either.
 
 use super::connection::{Connection, Written};
-use super::incoming::End;
+use super::ending::End;
 use super::peers::Peer;
 use super::wire::code;
 use super::{Closing, Quic};
@@ -12,7 +12,6 @@ use crate::table::Slot;
 use crate::time::Instant;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use quinn_proto::Dir;
 
 impl<A: Addr + Source> Quic<A> {
     pub(super) fn on_tell(&mut self, now: Instant, dst: PeerAddr<A>, payload: Payload) {
@@ -97,7 +96,7 @@ impl<A: Addr + Source> Quic<A> {
             match sent {
                 Some(()) => self.counters.told += 1,
                 // What cannot be told waits, and is not among these.
-                None => self.up.push(Event::Undelivered { dst, reason: Undeliverable::Full }),
+                None => self.tell_undelivered(&dst, 1, Undeliverable::Full),
             }
         }
     }
@@ -190,10 +189,7 @@ impl<A: Addr + Source> Quic<A> {
             self.finish_ask(id, Err(AskError::from(why)));
         }
         let lost = self.tells.forget(&dst);
-        for _ in 0..lost {
-            self.counters.undelivered += 1;
-            self.up.push(Event::Undelivered { dst: dst.clone(), reason: why });
-        }
+        self.tell_undelivered(&dst, lost, why);
         for _ in 0..identify {
             let result = Err(IdentifyError::from(why));
             self.up.push(Event::Identified { addr: dst.clone(), result });
@@ -232,9 +228,4 @@ pub(super) fn chunks(head: &[u8], payload: Payload) -> [Bytes; 2] {
     front.extend_from_slice(head);
     front.extend_from_slice(payload.head());
     [Bytes::from(front), payload.body().clone()]
-}
-
-/// A request on its way: opens its stream where there is one to be had.
-pub(super) fn open<A>(connection: &mut Connection<A>) -> Option<quinn_proto::StreamId> {
-    connection.quic.streams().open(Dir::Bi)
 }

@@ -1,15 +1,14 @@
-//! Reading streams: messages, requests and answers, as they become whole.
+//! What happens to streams: messages, requests and answers are read as they become whole.
 
 use super::Quic;
 use super::connection::{Connection, Kind, Partial};
 use super::wire::{self, code};
 use crate::addr::{Addr, PeerAddr, Source};
-use crate::swarm::{AskError, AskId, Event, Message, Token};
+use crate::swarm::{AskError, AskId, Event, Message, Token, Undeliverable};
 use crate::time::Instant;
-use alloc::vec::Vec;
 use bytes::BytesMut;
 use core::time::Duration;
-use quinn_proto::{ReadError, StreamId, VarInt};
+use quinn_proto::{Dir, ReadError, StreamEvent, StreamId, VarInt};
 
 /// How long somebody waits who does not say.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -31,6 +30,56 @@ enum Read {
 }
 
 impl<A: Addr + Source> Quic<A> {
+    /// Something has happened to a stream.
+    pub(super) fn on_stream(&mut self, handle: usize, event: StreamEvent) {
+        let Some(connection) = self.connection(handle) else { return };
+        match event {
+            StreamEvent::Opened { dir } => {
+                while let Some(stream) = connection.quic.streams().accept(dir) {
+                    let kind = if dir == Dir::Uni { Kind::Tell } else { Kind::Request };
+                    connection.receiving.partials.insert(stream, Partial::new(kind));
+                    connection.receiving.readable.insert(stream);
+                }
+            }
+            StreamEvent::Readable { id } => {
+                connection.receiving.readable.insert(id);
+            }
+            // What waits is written in a moment.
+            StreamEvent::Writable { .. } | StreamEvent::Available { .. } => {}
+            StreamEvent::Finished { id } => {
+                connection.sending.unacknowledged.remove(&id);
+                if let Some(id) = connection.asks.get(&id).copied() {
+                    self.asks.on_arrived(id);
+                }
+            }
+            StreamEvent::Stopped { id, error_code } => self.on_stopped(handle, id, error_code),
+        }
+    }
+
+    /// The peer does not want what we say on a stream.
+    fn on_stopped(&mut self, handle: usize, stream: StreamId, code: VarInt) {
+        let Some(connection) = self.connection(handle) else { return };
+        let (slot, ask) = (connection.peer, connection.asks.get(&stream).copied());
+        connection.reset(stream, code);
+        if stream.dir() == Dir::Uni {
+            let why = match code {
+                code::TOO_LARGE => Undeliverable::TooLarge { limit: wire::MESSAGE_MAX },
+                _ => Undeliverable::Full,
+            };
+            if let Some(addr) = slot.and_then(|slot| self.peer_addr(slot)) {
+                self.tell_undelivered(&addr, 1, why);
+            }
+        } else if let Some(id) = ask {
+            // Whoever takes no more of a request may answer it all the same, unless it says why not.
+            if code != code::DONE {
+                self.end_stream(handle, stream);
+                self.finish_ask(id, Err(wire::reset(code)));
+            }
+        } else {
+            self.withdraw(handle, stream);
+        }
+    }
+
     /// Reads what there is on a connection, as long as the side above has room for it.
     pub(super) fn read(&mut self, now: Instant, handle: usize) {
         loop {
@@ -178,7 +227,7 @@ impl<A: Addr + Source> Quic<A> {
         self.tokens += 1;
         self.owed.insert(token, (handle, stream));
         if let Some(connection) = self.connection(handle) {
-            connection.owed.insert(token);
+            connection.owed.insert(stream, token);
             connection.receiving.partials.insert(stream, Partial::new(Kind::Waste));
         }
         self.counters.requests += 1;
@@ -212,30 +261,17 @@ impl<A: Addr + Source> Quic<A> {
     fn turn_down(&mut self, handle: usize, stream: StreamId, code: VarInt) {
         let Some(connection) = self.connection(handle) else { return };
         let partial = connection.receiving.partials.get(&stream);
-        let held = partial.map_or(0, Partial::len);
-        let request = partial.is_some_and(|partial| partial.kind == Kind::Request);
-        connection.stop(stream, code);
-        if request {
+        if partial.is_some_and(|partial| partial.kind == Kind::Request) {
             connection.reset(stream, code);
         }
-        self.receiving -= held;
+        self.stop(handle, stream, code);
     }
 
-    /// Whoever asked on this stream waits no more.
-    fn withdraw(&mut self, handle: usize, stream: StreamId) {
-        let Some((src, _)) = self.ways(handle) else { return };
+    /// Nothing more is heard on a stream.
+    pub(super) fn stop(&mut self, handle: usize, stream: StreamId, code: VarInt) {
         let Some(connection) = self.connection(handle) else { return };
-        let owed: Vec<u64> = connection.owed.iter().copied().collect();
-        let token = owed
-            .into_iter()
-            .find(|token| self.owed.get(token).is_some_and(|(_, other)| *other == stream));
-        if let Some(token) = token {
-            self.forget_owed(token);
-            if let Some(connection) = self.connection(handle) {
-                connection.reset(stream, code::CANCELLED);
-            }
-            self.up.push(Event::Withdrawn { token: Token(token), src });
-        }
+        let freed = connection.stop(stream, code);
+        self.receiving -= freed;
     }
 }
 

@@ -190,11 +190,34 @@ impl ByKey {
         key_of(leaf)?.verify(message, signature).map_err(|_| bad)?;
         Ok(HandshakeSignatureValid::assertion())
     }
+}
 
-    /// There is no TLS 1.2 here.
-    fn older() -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("no older version than TLS 1.3 is spoken".to_string()))
-    }
+/// What rustls wants of a verifier, whichever side it is on.
+macro_rules! signatures_by_key {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            // There is no TLS 1.2 here.
+            Err(Error::General("no older version than TLS 1.3 is spoken".to_string()))
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            leaf: &CertificateDer<'_>,
+            signed: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Self::verify(message, leaf, signed)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            vec![SignatureScheme::ED25519]
+        }
+    };
 }
 
 impl ServerCertVerifier for ByKey {
@@ -209,27 +232,7 @@ impl ServerCertVerifier for ByKey {
         Self::look_at(leaf, others).map(|()| ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Self::older()
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Self::verify(message, leaf, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
-    }
+    signatures_by_key!();
 }
 
 impl ClientCertVerifier for ByKey {
@@ -246,27 +249,7 @@ impl ClientCertVerifier for ByKey {
         Self::look_at(leaf, others).map(|()| ClientCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Self::older()
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Self::verify(message, leaf, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
-    }
+    signatures_by_key!();
 }
 
 #[cfg(test)]

@@ -1,0 +1,170 @@
+//! The end of connections: what is said to the peer, and to whoever waits for something of it.
+
+use super::connection::Standing;
+use super::wire::code;
+use super::{Closing, Quic};
+use crate::addr::{Addr, PeerAddr, Source};
+use crate::swarm::{DownReason, Event, Token, Undeliverable};
+use crate::table::Slot;
+use crate::time::Instant;
+use crate::trace::trace;
+use bytes::Bytes;
+use quinn_proto::{ConnectionError, Dir, VarInt};
+
+impl<A: Addr + Source> Quic<A> {
+    /// Closes a connection to somebody whom it is not for.
+    pub(super) fn turn_out(&mut self, now: Instant, handle: usize, code: VarInt) {
+        self.counters.denied += 1;
+        let end = match code {
+            code::DENIED => End::Denied,
+            code::WRONG_PEER => End::WrongPeer,
+            _ => End::Ours,
+        };
+        self.close(now, handle, code, end);
+    }
+
+    /// Says that a connection is over.
+    pub(super) fn close(&mut self, now: Instant, handle: usize, code: VarInt, end: End) {
+        let then = self.local.clock.tell(now);
+        let Some(connection) = self.connection(handle) else { return };
+        connection.quic.close(then, code, Bytes::new());
+        self.detach(now, handle, end);
+        self.touch(now, handle);
+    }
+
+    /// A connection is over: whoever waits for something of it learns that.
+    pub(super) fn detach(&mut self, now: Instant, handle: usize, end: End) {
+        let Some(connection) = self.connection(handle) else { return };
+        let was = core::mem::replace(&mut connection.standing, Standing::Over);
+        if was == Standing::Over {
+            return;
+        }
+        let (dialled, slot) = (connection.dialled, connection.peer);
+        let asks = core::mem::take(&mut connection.asks);
+        let owed = core::mem::take(&mut connection.owed);
+        let partials = core::mem::take(&mut connection.receiving);
+        let sending = core::mem::take(&mut connection.sending);
+        self.receiving -= partials.bytes;
+        self.unread.remove(&handle);
+        self.busy.remove(&handle);
+        let why = end.undeliverable();
+        let idle = asks.is_empty() && sending.rest.is_empty() && sending.unacknowledged.is_empty();
+        if was == Standing::Handshaking {
+            self.counters.handshakes_failed += 1;
+            self.leave_handshake(handle, dialled);
+        }
+        let addr = slot.and_then(|slot| self.peer_addr(slot));
+        if let Some(addr) = addr {
+            for token in owed.into_values() {
+                self.owed.remove(&token);
+                self.up.push(Event::Withdrawn { token: Token(token), src: addr.clone() });
+            }
+            // Messages of which a part never left, or all where the peer took none. Requests are told below,
+            // answers are nobody's any more.
+            let begun = sending.rest.keys().filter(|stream| stream.dir() == Dir::Uni).count();
+            let lost = if end == End::Refused { sending.told } else { begun };
+            self.tell_undelivered(&addr, lost, why);
+        }
+        for id in asks.into_values() {
+            self.fail_ask(id, why);
+        }
+        let Some(slot) = slot else { return };
+        let closed = self.closing != Closing::No;
+        self.leave_peer(handle, slot, if closed { DownReason::Closed } else { end.down(idle) });
+        let failed = self.peers.get(slot).is_some_and(|peer| peer.dial == Some(handle));
+        if failed {
+            self.fail_dial(slot, why);
+        }
+        self.settle(now, slot);
+    }
+
+    /// A connection is not the peer's any more, which is down where that was its last.
+    pub(super) fn leave_peer(&mut self, handle: usize, slot: Slot, reason: DownReason) {
+        let addr = self.peer_addr(slot);
+        let Some(peer) = self.peers.get_mut(slot) else { return };
+        peer.connections.retain(|other| *other != handle);
+        if !peer.connections.is_empty() || peer.key.take().is_none() {
+            return;
+        }
+        self.up_peers -= 1;
+        self.counters.peers_down += 1;
+        if let Some(addr) = addr {
+            trace!(INFO, "quic", peer = %addr, ?reason, "a peer is down");
+            self.up.push(Event::PeerDown { addr, reason });
+        }
+    }
+
+    /// Messages that were told and do not arrive.
+    pub(super) fn tell_undelivered(
+        &mut self,
+        dst: &PeerAddr<A>,
+        count: usize,
+        reason: Undeliverable,
+    ) {
+        self.counters.undelivered += count as u64;
+        for _ in 0..count {
+            self.up.push(Event::Undelivered { dst: dst.clone(), reason });
+        }
+    }
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Nothing was heard any more.
+    Silent,
+    /// We closed it.
+    Ours,
+    /// We closed it, since the policy excludes the peer.
+    Denied,
+    /// We closed it, since it is somebody else's.
+    WrongPeer,
+    /// The peer closed it, or something is wrong with it.
+    Theirs,
+    /// The peer closed it before it took anything.
+    Refused,
+}
+
+impl From<&ConnectionError> for End {
+    fn from(error: &ConnectionError) -> Self {
+        match error {
+            ConnectionError::TimedOut => Self::Silent,
+            ConnectionError::LocallyClosed => Self::Ours,
+            ConnectionError::ApplicationClosed(close)
+                if [code::DENIED, code::WRONG_PEER, code::BUSY].contains(&close.error_code) =>
+            {
+                Self::Refused
+            }
+            ConnectionError::ApplicationClosed(_)
+            | ConnectionError::ConnectionClosed(_)
+            | ConnectionError::TransportError(_)
+            | ConnectionError::VersionMismatch
+            | ConnectionError::Reset
+            | ConnectionError::CidsExhausted => Self::Theirs,
+        }
+    }
+}
+
+impl End {
+    /// Why what waited for the connection does not arrive.
+    const fn undeliverable(self) -> Undeliverable {
+        match self {
+            Self::Silent => Undeliverable::TimedOut,
+            Self::Ours => Undeliverable::Disconnected,
+            Self::Denied => Undeliverable::Denied,
+            Self::WrongPeer => Undeliverable::WrongPeer,
+            Self::Theirs | Self::Refused => Undeliverable::Refused,
+        }
+    }
+
+    /// Why its peer is down. `idle` says that nothing was outstanding.
+    const fn down(self, idle: bool) -> DownReason {
+        match self {
+            Self::Silent if idle => DownReason::Idle,
+            Self::Silent => DownReason::TimedOut,
+            Self::Ours => DownReason::Disconnected,
+            Self::Denied => DownReason::Denied,
+            Self::WrongPeer | Self::Theirs | Self::Refused => DownReason::Left,
+        }
+    }
+}
