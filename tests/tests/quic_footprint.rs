@@ -18,8 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tellask::identity::SecretKey;
 use tellask::quic::{Quic, Setup};
-use tellask::swarm::{Accept, Link, Message};
-use tellask::time::{Anchor, UnixTime};
+use tellask::swarm::{Link, Message};
 use tellask::{BytesMut, Command, Event, Instant, Layer, Limits, MemoryAddr, PeerAddr, Seed};
 
 /// The node that all others dial.
@@ -35,16 +34,8 @@ fn key(number: u32) -> SecretKey {
 }
 
 fn node(number: u32, epoch: std::time::Instant) -> Quic<MemoryAddr> {
-    let setup = Setup {
-        key: key(number),
-        seed: &Seed::from_u64(number.into()),
-        clock: Anchor { at: Instant::ZERO, date: UnixTime::new(1_800_000_000, 0) },
-        epoch: epoch.into(),
-        accept: Accept::Anyone,
-        migrates: false,
-        probes_mtu: false,
-        limits: &Limits::default(),
-    };
+    let (seed, limits) = (Seed::from_u64(number.into()), Limits::default());
+    let setup = Setup::new(key(number), &seed, epoch.into(), &limits);
     let mut node = Quic::new(setup).expect("there is TLS");
     let link = Link { local: vec![MemoryAddr(number)], unit: MTU, tell_max: MTU, ask_max: 0 };
     node.handle_input(Instant::ZERO, Event::Link(link));

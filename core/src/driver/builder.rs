@@ -193,17 +193,12 @@ impl<A: Addr + Send + Sync + 'static, R: Runtime> Builder<A, R> {
 
         let (key, on_udp) = (key.in_earnest(), self.layers == 0);
         let mut builder = self.try_layer(move |lower, parts| {
-            let Parts { limits, seed, clock, accept, epoch } = parts.clone();
-            let setup = Setup {
-                key,
-                seed: &seed,
-                clock,
-                epoch: epoch.ok_or(BuildError::NoQuic)?,
-                accept,
-                migrates: on_udp,
-                probes_mtu: on_udp,
-                limits: &limits,
-            };
+            let Parts { limits, seed, clock, accept, epoch } = parts;
+            let epoch = epoch.ok_or(BuildError::NoQuic)?;
+            let (migrates, probes_mtu) = (on_udp, on_udp);
+            let (clock, accept) = (*clock, accept.clone());
+            let setup = Setup::new(key, seed, epoch, limits);
+            let setup = Setup { clock, accept, migrates, probes_mtu, ..setup };
             let quic = Quic::new(setup).map_err(|_| BuildError::NoTls)?;
             Ok(Box::new(Stack::new(lower, quic)))
         });

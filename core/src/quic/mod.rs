@@ -176,6 +176,16 @@ pub struct Setup<'a> {
     pub limits: &'a Limits,
 }
 
+impl<'a> Setup<'a> {
+    /// One that talks to anyone, over datagrams of which nothing is known but their size; its dates begin with 1970,
+    /// which matters to proofs of address alone.
+    #[must_use]
+    pub fn new(key: SecretKey, seed: &'a Seed, epoch: Epoch, limits: &'a Limits) -> Self {
+        let (clock, accept) = (Anchor::default(), Accept::Anyone);
+        Self { key, seed, clock, epoch, accept, migrates: false, probes_mtu: false, limits }
+    }
+}
+
 impl<A: Addr + Source> Quic<A> {
     /// A node.
     ///

@@ -6,7 +6,6 @@ mod attacks;
 
 use super::*;
 use crate::swarm::{AskError, AskId, DownReason, IdentifyError, Message, Refusal, Setting, Token};
-use crate::time::UnixTime;
 use crate::{Datagram, DatagramInput, DatagramPort, MemoryAddr, Node, Payload, Stack};
 use bytes::BytesMut;
 use core::time::Duration;
@@ -49,18 +48,8 @@ fn epoch() -> Epoch {
 }
 
 fn layer(key: SecretKey, seed: u64, accept: Accept, limits: &Limits) -> Quic<MemoryAddr> {
-    let clock = Anchor { at: Instant::ZERO, date: UnixTime::new(1_800_000_000, 0) };
     let seed = &Seed::from_u64(seed);
-    let setup = Setup {
-        key,
-        seed,
-        clock,
-        epoch: epoch(),
-        accept,
-        migrates: true,
-        probes_mtu: false,
-        limits,
-    };
+    let setup = Setup { accept, migrates: true, ..Setup::new(key, seed, epoch(), limits) };
     Quic::new(setup).expect("there is TLS")
 }
 

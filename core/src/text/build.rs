@@ -164,17 +164,12 @@ fn quic<I: 'static, T: 'static>(
 ) -> Result<AnySwarm<I, T>, BuildError> {
     use crate::quic::{Quic, Setup};
 
-    let Parts { limits, key, clock, accept, epoch, .. } = parts.clone();
-    let setup = Setup {
-        key: key.ok_or(BuildError::NoKey)?,
-        seed,
-        clock,
-        epoch: epoch.ok_or(BuildError::NoQuic)?,
-        accept,
-        migrates: on_udp,
-        probes_mtu: on_udp,
-        limits: &limits,
-    };
+    let Parts { limits, key, clock, accept, epoch, .. } = parts;
+    let (key, epoch) = (key.clone().ok_or(BuildError::NoKey)?, epoch.ok_or(BuildError::NoQuic)?);
+    let (clock, accept) = (*clock, accept.clone());
+    let (migrates, probes_mtu) = (on_udp, on_udp);
+    let setup = Setup::new(key, seed, epoch, limits);
+    let setup = Setup { clock, accept, migrates, probes_mtu, ..setup };
     let quic = Quic::new(setup).map_err(|_| BuildError::NoTls)?;
     Ok(Box::new(Lift::new(Stack::new(lower, quic))))
 }

@@ -14,12 +14,8 @@ use tellask::{
 };
 #[cfg(feature = "quic")]
 use {
-    crate::scenario::{DATE, key},
-    tellask::{
-        Instant,
-        swarm::Accept,
-        time::{Anchor, UnixTime},
-    },
+    crate::scenario::key,
+    tellask::quic::{Quic, Setup},
 };
 
 pub(super) type Peer = PeerAddr<MemoryAddr>;
@@ -79,7 +75,7 @@ const CLEAR: Menu = Menu { tampering: false, replays: false, clocks: false, ..SE
 
 /// What is zero once nobody has said anything for long, in whatever layer counts it: what is queued, put together, owed
 /// or waited for, and who was told to wait.
-const EMPTY: [&str; 25] = [
+const EMPTY: [&str; 30] = [
     "send_bytes",
     "send_waiting_peers",
     "send_full",
@@ -105,6 +101,11 @@ const EMPTY: [&str; 25] = [
     "identifying",
     "full_below",
     "unsettled",
+    "answers_owed",
+    "receiving_bytes",
+    "datagram_bytes",
+    "connections",
+    "places",
 ];
 
 const TELLS: Promises = Promises {
@@ -502,18 +503,11 @@ static QUIC: Subject<Peer> = Subject {
     },
     make: |plan, number, life| {
         let (limits, secret) = (Limits::default(), secret(plan, number, life));
-        let setup = tellask::quic::Setup {
-            key: key(plan.seed, number, plan.suite),
-            seed: &secret,
-            clock: Anchor { at: Instant::ZERO, date: UnixTime::new(DATE, 0) },
-            // Only differences of it are ever seen.
-            epoch: std::time::Instant::now().into(),
-            accept: Accept::Anyone,
-            migrates: true,
-            probes_mtu: false,
-            limits: &limits,
-        };
-        let quic = tellask::quic::Quic::new(setup).expect("there is TLS");
+        // Only differences of it are ever seen.
+        let epoch = std::time::Instant::now().into();
+        let key = key(plan.seed, number, plan.suite);
+        let setup = Setup { migrates: true, ..Setup::new(key, &secret, epoch, &limits) };
+        let quic = Quic::new(setup).expect("there is TLS");
         Box::new(Stack::new(DatagramPort::new(&limits), quic))
     },
     addrs: &[peer],

@@ -3,8 +3,7 @@
 use ::tellask::identity::SecretKey;
 use ::tellask::quic::{Quic, Setup};
 use ::tellask::seed::Rng;
-use ::tellask::swarm::{Accept, Link, Message};
-use ::tellask::time::{Anchor, UnixTime};
+use ::tellask::swarm::{Link, Message};
 use ::tellask::{Bytes, Command, Event, Instant, Layer as _, Limits, MemoryAddr, PeerAddr, Seed};
 use core::time::Duration;
 
@@ -29,16 +28,8 @@ fn node(number: u32) -> Quic<MemoryAddr> {
     let mut limits = Limits::default();
     // All come at once.
     limits.signature_checks_per_second = 1_000_000;
-    let setup = Setup {
-        key: key(number),
-        seed: &Seed::from_u64(number.into()),
-        clock: Anchor { at: Instant::ZERO, date: UnixTime::new(1_800_000_000, 0) },
-        epoch: std::time::Instant::now().into(),
-        accept: Accept::Anyone,
-        migrates: false,
-        probes_mtu: false,
-        limits: &limits,
-    };
+    let (seed, epoch) = (Seed::from_u64(number.into()), std::time::Instant::now().into());
+    let setup = Setup::new(key(number), &seed, epoch, &limits);
     let mut node = Quic::new(setup).expect("there is TLS");
     let link = Link { local: vec![MemoryAddr(number)], unit: MTU, tell_max: MTU, ask_max: 0 };
     node.handle_input(Instant::ZERO, Event::Link(link));

@@ -160,16 +160,8 @@ where
         use tellask::quic::{HANDSHAKE, Quic, Setup};
 
         let quic = |lower, node, seed: &Seed| {
-            let setup = Setup {
-                key: key(node),
-                seed,
-                clock: Anchor::default(),
-                epoch: std::time::Instant::now().into(),
-                accept: Accept::Anyone,
-                migrates: false,
-                probes_mtu: false,
-                limits: &limits(),
-            };
+            let (epoch, limits) = (std::time::Instant::now().into(), limits());
+            let setup = Setup::new(key(node), seed, epoch, &limits);
             Stack::new(lower, Quic::new(setup).expect("there is TLS"))
         };
         let (id, timing) = (key(SOMEBODY).id(), self.timing);

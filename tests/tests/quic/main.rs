@@ -9,8 +9,7 @@ mod same_bytes;
 
 use tellask::identity::SecretKey;
 use tellask::quic::{Quic, Setup};
-use tellask::swarm::{Accept, Link};
-use tellask::time::{Anchor, UnixTime};
+use tellask::swarm::Link;
 use tellask::{Event, Instant, Layer, Limits, MemoryAddr, PeerAddr, Seed};
 
 fn key(number: u8) -> SecretKey {
@@ -26,16 +25,8 @@ const MTU: usize = 1_400;
 
 /// A node in memory, at the address of its number, over a side below that is the test's.
 fn node(number: u8, seed: &Seed, limits: &Limits) -> Quic<MemoryAddr> {
-    let setup = Setup {
-        key: key(number),
-        seed,
-        clock: Anchor { at: Instant::ZERO, date: UnixTime::new(1_800_000_000, 0) },
-        epoch: std::time::Instant::now().into(),
-        accept: Accept::Anyone,
-        migrates: true,
-        probes_mtu: false,
-        limits,
-    };
+    let epoch = std::time::Instant::now().into();
+    let setup = Setup { migrates: true, ..Setup::new(key(number), seed, epoch, limits) };
     let mut node = Quic::new(setup).expect("there is TLS");
     let local = vec![MemoryAddr(number.into())];
     let link = Event::Link(Link { local, unit: MTU, tell_max: MTU, ask_max: 0 });

@@ -183,6 +183,72 @@ fn a_flood_of_dials_keeps_to_its_places_and_whoever_proves_an_address_gets_in() 
 }
 
 #[test]
+fn a_node_with_all_the_peers_it_may_have_lets_nobody_else_in_until_one_has_gone() {
+    let limits = Limits { peers: 1, ..Limits::default() };
+    let mut world = World::with(3, &limits);
+    world.tell(0, 1, b"first");
+    world.run(SECOND);
+    world.tell(2, 1, b"second");
+    world.run(SECOND);
+    assert_eq!(world.told(1), [b"first"]);
+    let refused = Event::Undelivered { dst: addr(1), reason: Undeliverable::Refused };
+    assert!(world.events(2).contains(&refused));
+    assert_eq!((world.value(1, "peers"), world.value(1, "turned_away")), (1, 1));
+    world.run(IDLE + SECOND);
+    world.tell(2, 1, b"second");
+    world.run(SECOND);
+    assert_eq!(world.told(1), [b"second"]);
+}
+
+#[test]
+fn handshakes_of_strangers_and_our_own_are_bounded() {
+    let limits = Limits { signature_checks_per_second: 2, dialling: 3, ..Limits::default() };
+    let mut world = World::with(6, &limits);
+    for stranger in 1..6 {
+        world.tell(stranger, 0, b"let me in");
+    }
+    world.run(DELAY * 4);
+    assert_eq!((world.value(0, "accepted"), world.value(0, "turned_away")), (2, 3));
+    // Whoever is turned away tries again, and gets in in its turn.
+    world.run(SECOND * 8);
+    assert_eq!(world.told(0).len(), 5);
+    world.cut = true;
+    for nobody in 20..26 {
+        let dst = PeerAddr { addr: MemoryAddr(nobody), ..addr(nobody) };
+        let command = Command::Tell { dst, payload: "anybody?".into() };
+        world.command(0, command);
+        assert!(world.value(0, "dialling") <= 3);
+    }
+    let events = world.events(0);
+    let full =
+        |event: &&Happened| matches!(event, Event::Undelivered { reason: Undeliverable::Full, .. });
+    assert_eq!(events.iter().filter(full).count(), 3);
+}
+
+#[test]
+fn requests_fill_their_peer_which_is_ready_again_when_half_of_them_are_over() {
+    let limits = Limits { asks_per_peer: 4, ..Limits::default() };
+    let mut world = acquainted(&limits);
+    for seq in 0..4 {
+        world.ask(0, 1, seq, b"?");
+    }
+    let dst = addr(1);
+    let full = Event::Full { scope: crate::swarm::Scope::To(dst) };
+    assert!(world.events(0).contains(&full));
+    world.ask(0, 1, 4, b"one more");
+    assert_eq!(answered(world.events(0)), [(4, Err(AskError::Full))]);
+    world.run(SECOND);
+    let requests = asked(world.events(1));
+    let ready = Event::Ready { scope: crate::swarm::Scope::To(dst) };
+    for (nth, (token, message, _)) in requests.into_iter().enumerate() {
+        let answer = Command::Answer { token, dst: message.src, result: Ok("!".into()) };
+        world.command(1, answer);
+        world.run(SECOND);
+        assert_eq!(world.events(0).contains(&ready), nth == 1);
+    }
+}
+
+#[test]
 fn a_slow_reader_stalls_its_peer_and_loses_nothing() {
     let limits = Limits { receive: 300_000, window_per_peer: 100_000, ..Limits::default() };
     let mut world = World::with(3, &limits);
@@ -200,7 +266,10 @@ fn a_slow_reader_stalls_its_peer_and_loses_nothing() {
         world.run(Duration::from_millis(20));
         assert!(world.value(1, "receive_bytes") <= 300_000);
     }
+    // What it has not read, what is on its way, and what waits at the peer: no more was taken.
+    let most = 300_000 + connection::RECEIVE_MAX + limits.send_per_peer + 3 * 20_000;
     assert!(waits > 200 && sent > 20, "{sent} went, {waits} had to wait");
+    assert!(sent as usize * 20_000 <= most, "{sent} went");
     // It does not read, but it does answer: the peer is neither lost nor sent to for nothing.
     assert_eq!((world.value(0, "peers"), world.value(0, "peers_down")), (1, 0));
     let mut told = Vec::new();
