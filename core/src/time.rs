@@ -122,7 +122,7 @@ pub struct Anchor {
 #[cfg(feature = "std")]
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::disallowed_types, reason = "that is what it is")]
-pub struct Epoch(pub(crate) std::time::Instant);
+pub struct Epoch(std::time::Instant);
 
 /// Without the standard library there is none.
 #[cfg(not(feature = "std"))]
@@ -134,6 +134,14 @@ pub enum Epoch {}
 impl From<std::time::Instant> for Epoch {
     fn from(instant: std::time::Instant) -> Self {
         Self(instant)
+    }
+}
+
+#[cfg(feature = "std")]
+#[allow(clippy::disallowed_types, reason = "that is what it is")]
+impl From<Epoch> for std::time::Instant {
+    fn from(Epoch(instant): Epoch) -> Self {
+        instant
     }
 }
 

@@ -18,8 +18,8 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    pub(super) fn new(Epoch(epoch): Epoch, anchor: Anchor) -> Self {
-        Self { epoch, anchor, date: Date::default() }
+    pub(super) fn new(epoch: Epoch, anchor: Anchor) -> Self {
+        Self { epoch: epoch.into(), anchor, date: Date::default() }
     }
 
     /// What the libraries below read the date from.
