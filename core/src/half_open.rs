@@ -6,25 +6,24 @@
 
 use crate::limits::Limits;
 use crate::seed::Rng;
-use crate::table::Slot;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 #[derive(Clone, Debug, Hash)]
-pub(crate) struct HalfOpen {
-    places: Vec<Place>,
+pub(crate) struct HalfOpen<K> {
+    places: Vec<Place<K>>,
     networks: BTreeMap<u128, usize>,
     max: usize,
     max_per_network: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Place {
-    slot: Slot,
+struct Place<K> {
+    slot: K,
     network: Option<u128>,
 }
 
-impl HalfOpen {
+impl<K: Copy + Eq> HalfOpen<K> {
     pub(crate) const fn new(limits: &Limits) -> Self {
         Self {
             places: Vec::new(),
@@ -38,7 +37,7 @@ impl HalfOpen {
     ///
     /// # Errors
     /// There is no place at all: the bound is zero.
-    pub(crate) fn victim(&self, network: Option<u128>, rng: &mut Rng) -> Result<Option<Slot>, ()> {
+    pub(crate) fn victim(&self, network: Option<u128>, rng: &mut Rng) -> Result<Option<K>, ()> {
         let held = network.and_then(|network| self.networks.get(&network)).copied().unwrap_or(0);
         if held >= self.max_per_network.max(1) && self.places.len() >= self.max / 2 {
             let nth = rng.below(held as u64) as usize;
@@ -52,14 +51,14 @@ impl HalfOpen {
         self.places.get(nth).map(|place| Some(place.slot)).ok_or(())
     }
 
-    pub(crate) fn insert(&mut self, slot: Slot, network: Option<u128>) {
+    pub(crate) fn insert(&mut self, slot: K, network: Option<u128>) {
         self.places.push(Place { slot, network });
         if let Some(network) = network {
             *self.networks.entry(network).or_default() += 1;
         }
     }
 
-    pub(crate) fn remove(&mut self, slot: Slot) {
+    pub(crate) fn remove(&mut self, slot: K) {
         let Some(at) = self.places.iter().position(|place| place.slot == slot) else { return };
         let Place { network, .. } = self.places.swap_remove(at);
         if let Some(network) = network
@@ -82,7 +81,7 @@ mod tests {
     use super::*;
     use crate::seed::Seed;
 
-    fn half_open(max: usize, max_per_network: usize) -> HalfOpen {
+    fn half_open(max: usize, max_per_network: usize) -> HalfOpen<u32> {
         HalfOpen::new(&Limits {
             half_open: max,
             half_open_per_network: max_per_network,

@@ -35,6 +35,8 @@ pub mod port;
 pub mod quic;
 pub mod realm;
 pub mod seed;
+#[cfg(feature = "ssh")]
+pub mod ssh;
 pub mod stack;
 pub mod stats;
 pub mod swarm;

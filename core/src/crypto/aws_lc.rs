@@ -6,6 +6,11 @@
 //! makes it when first used and drops it on request ([`Cipher::rest`]).
 
 use super::{Rejected, TAG_LEN};
+#[cfg(feature = "ssh")]
+use aws_lc_rs::aead::{
+    AES_128_GCM, AES_256_GCM,
+    chacha20_poly1305_openssh::{OpeningKey, SealingKey},
+};
 use aws_lc_rs::{
     aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey},
     agreement::{self, PrivateKey, UnparsedPublicKey, X25519},
@@ -234,4 +239,78 @@ const fn near(first: u8, middle: u8, last: u8) -> [u8; 32] {
     bytes[0] = first;
     bytes[31] = last;
     bytes
+}
+
+/// `chacha20-poly1305@openssh.com` under one key, which is wiped on drop.
+#[cfg(feature = "ssh")]
+pub(crate) struct OpensshChaCha {
+    key: Zeroizing<[u8; 64]>,
+}
+
+#[cfg(feature = "ssh")]
+impl OpensshChaCha {
+    pub(crate) fn new(key: &[u8; 64]) -> Self {
+        Self { key: Zeroizing::new(*key) }
+    }
+
+    pub(crate) fn length(&self, sequence: u32, head: [u8; 4]) -> [u8; 4] {
+        OpeningKey::new(&self.key).decrypt_packet_length(sequence, head)
+    }
+
+    pub(crate) fn seal(&self, sequence: u32, packet: &mut [u8]) -> [u8; TAG_LEN] {
+        let mut tag = [0; TAG_LEN];
+        if packet.len() >= 4 {
+            SealingKey::new(&self.key).seal_in_place(sequence, packet, &mut tag);
+        }
+        tag
+    }
+
+    pub(crate) fn open(
+        &self,
+        sequence: u32,
+        packet: &mut [u8],
+        tag: &[u8; TAG_LEN],
+    ) -> Result<(), Rejected> {
+        if packet.len() < 4 {
+            return Err(Rejected);
+        }
+        let opened = OpeningKey::new(&self.key).open_in_place(sequence, packet, tag);
+        opened.map(|_| ()).map_err(|_| Rejected)
+    }
+}
+
+/// AES in Galois/Counter mode under one key, which is wiped on drop.
+#[cfg(feature = "ssh")]
+pub(crate) struct AesGcm(LessSafeKey);
+
+#[cfg(feature = "ssh")]
+impl AesGcm {
+    /// One of 16 or of 32 bytes.
+    pub(crate) fn new(key: &[u8]) -> Result<Self, Rejected> {
+        let cipher = if key.len() == 16 { &AES_128_GCM } else { &AES_256_GCM };
+        UnboundKey::new(cipher, key).map(|key| Self(LessSafeKey::new(key))).map_err(|_| Rejected)
+    }
+
+    pub(crate) fn seal(&self, nonce: [u8; 12], ad: &[u8], text: &mut [u8]) -> [u8; TAG_LEN] {
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let tag = self
+            .0
+            .seal_in_place_separate_tag(nonce, Aad::from(ad), text)
+            .expect("only a text of 64 GiB or more is refused");
+        let mut out = [0; TAG_LEN];
+        out.copy_from_slice(tag.as_ref());
+        out
+    }
+
+    pub(crate) fn open(
+        &self,
+        nonce: [u8; 12],
+        ad: &[u8],
+        text: &mut [u8],
+        tag: &[u8; TAG_LEN],
+    ) -> Result<(), Rejected> {
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let opened = self.0.open_in_place_separate_tag(nonce, Aad::from(ad), tag, text);
+        opened.map(|_| ()).map_err(|_| Rejected)
+    }
 }

@@ -5,6 +5,7 @@
 //! | ChaCha20-Poly1305 | [`AeadKey`] | RFC 8439; nonce: four zero bytes, then the counter as a little-endian u64 |
 //! | X25519 | [`Ephemeral`], [`x25519_public`], [`x25519`] | RFC 7748; an all-zero shared secret is refused |
 //! | Ed25519 | [`SigningKey`], [`verify`] | RFC 8032, pure; verified without the cofactor, small-order keys and nonces refused |
+//! | ciphers of SSH's packets, SHA-256 | [`packet`] | PROTOCOL.chacha20poly1305 of OpenSSH, RFC 5647, FIPS 180-4 |
 //! | BLAKE2b, BLAKE2Xb, HMAC, HKDF, SHAKE256 | [`hash`] | RFC 7693, RFC 2104, Noise revision 34 section 4.3, FIPS 202 |
 //!
 //! What a key pair is used with is its [`Suite`]: these, but in simulations.
@@ -17,6 +18,8 @@
 #[cfg(feature = "aws-lc")]
 mod aws_lc;
 mod hash;
+#[cfg(feature = "ssh")]
+pub(crate) mod packet;
 #[cfg_attr(
     all(feature = "aws-lc", not(test)),
     allow(
@@ -36,8 +39,9 @@ use aws_lc as backend;
 #[cfg(not(feature = "aws-lc"))]
 use portable as backend;
 
-use backend::{Ephemeral, x25519, x25519_public};
+pub(crate) use backend::Ephemeral;
 pub(crate) use backend::{SigningKey, verify};
+use backend::{x25519, x25519_public};
 pub(crate) use hash::{blake2b_256, blake2b_512, blake2xb_64, hkdf2, shake256_32};
 #[cfg(feature = "foreign-suite")]
 pub use suite::ForeignSuite;

@@ -1,6 +1,8 @@
 //! The portable backend: pure Rust, `no_std`, the RustCrypto and dalek crates.
 
 use super::{Rejected, TAG_LEN};
+#[cfg(feature = "ssh")]
+use alloc::boxed::Box;
 use chacha20poly1305::{AeadInOut as _, ChaCha20Poly1305, KeyInit as _, aead::inout::InOutBuf};
 use core::fmt;
 use ed25519_dalek::{Signature, Signer as _, VerifyingKey};
@@ -148,4 +150,103 @@ pub(crate) fn verify(
     VerifyingKey::from_bytes(public)
         .and_then(|key| key.verify_strict(message, &Signature::from_bytes(signature)))
         .map_err(|_| Rejected)
+}
+
+/// `chacha20-poly1305@openssh.com` under one key, which is wiped on drop.
+#[cfg(feature = "ssh")]
+pub(crate) struct OpensshChaCha {
+    body: ssh_cipher::ChaCha20Poly1305,
+    length: Zeroizing<[u8; 32]>,
+}
+
+#[cfg(feature = "ssh")]
+impl OpensshChaCha {
+    pub(crate) fn new(key: &[u8; 64]) -> Self {
+        let mut length = Zeroizing::new([0; 32]);
+        let mut body = Zeroizing::new([0; 32]);
+        let (first, last) = key.split_at(body.len());
+        body.copy_from_slice(first);
+        length.copy_from_slice(last);
+        Self { body: ssh_cipher::ChaCha20Poly1305::new((&*body).into()), length }
+    }
+
+    pub(crate) fn length(&self, sequence: u32, mut head: [u8; 4]) -> [u8; 4] {
+        use ssh_cipher::cipher::{KeyIvInit as _, StreamCipher as _};
+        let nonce = Self::nonce(sequence).into();
+        let mut stream = ssh_cipher::ChaCha20::new((&*self.length).into(), &nonce);
+        stream.apply_keystream(&mut head);
+        head
+    }
+
+    pub(crate) fn seal(&self, sequence: u32, packet: &mut [u8]) -> [u8; TAG_LEN] {
+        let Some((head, body)) = packet.split_first_chunk_mut::<4>() else { return [0; TAG_LEN] };
+        *head = self.length(sequence, *head);
+        self.body
+            .encrypt_inout_detached(&Self::nonce(sequence).into(), head, body.into())
+            .expect("only a packet of 256 GiB or more is refused")
+            .into()
+    }
+
+    pub(crate) fn open(
+        &self,
+        sequence: u32,
+        packet: &mut [u8],
+        tag: &[u8; TAG_LEN],
+    ) -> Result<(), Rejected> {
+        let (head, body) = packet.split_first_chunk_mut::<4>().ok_or(Rejected)?;
+        self.body
+            .decrypt_inout_detached(&Self::nonce(sequence).into(), head, body.into(), tag.into())
+            .map_err(|_| Rejected)
+    }
+
+    fn nonce(sequence: u32) -> [u8; 8] {
+        u64::from(sequence).to_be_bytes()
+    }
+}
+
+/// AES in Galois/Counter mode under one key, which is wiped on drop.
+#[cfg(feature = "ssh")]
+pub(crate) enum AesGcm {
+    Short(Box<aes_gcm::Aes128Gcm>),
+    Long(Box<aes_gcm::Aes256Gcm>),
+}
+
+#[cfg(feature = "ssh")]
+impl AesGcm {
+    /// One of 16 or of 32 bytes.
+    pub(crate) fn new(key: &[u8]) -> Result<Self, Rejected> {
+        Ok(match key.len() {
+            16 => Self::Short(Box::new(
+                aes_gcm::Aes128Gcm::new_from_slice(key).map_err(|_| Rejected)?,
+            )),
+            _ => {
+                Self::Long(Box::new(aes_gcm::Aes256Gcm::new_from_slice(key).map_err(|_| Rejected)?))
+            }
+        })
+    }
+
+    pub(crate) fn seal(&self, nonce: [u8; 12], ad: &[u8], text: &mut [u8]) -> [u8; TAG_LEN] {
+        let nonce = nonce.into();
+        match self {
+            Self::Short(key) => key.encrypt_inout_detached(&nonce, ad, text.into()),
+            Self::Long(key) => key.encrypt_inout_detached(&nonce, ad, text.into()),
+        }
+        .expect("only a text of 64 GiB or more is refused")
+        .into()
+    }
+
+    pub(crate) fn open(
+        &self,
+        nonce: [u8; 12],
+        ad: &[u8],
+        text: &mut [u8],
+        tag: &[u8; TAG_LEN],
+    ) -> Result<(), Rejected> {
+        let nonce = nonce.into();
+        match self {
+            Self::Short(key) => key.decrypt_inout_detached(&nonce, ad, text.into(), tag.into()),
+            Self::Long(key) => key.decrypt_inout_detached(&nonce, ad, text.into(), tag.into()),
+        }
+        .map_err(|_| Rejected)
+    }
 }

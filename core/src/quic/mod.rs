@@ -118,7 +118,7 @@ pub struct Quic<A> {
     tells: Outbox<PeerAddr<A>>,
     out: Outbox<A>,
     control: VecDeque<Command<A>>,
-    half_open: HalfOpen,
+    half_open: HalfOpen<Slot>,
     dialling: usize,
     up_peers: usize,
     /// Connections of which not all is known to have arrived: a close waits for them.

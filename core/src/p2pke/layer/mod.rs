@@ -62,7 +62,7 @@ pub struct P2pke<A> {
     up: Up<PeerAddr<A>>,
     out: Outbox<A>,
     control: VecDeque<Command<A>>,
-    half_open: HalfOpen,
+    half_open: HalfOpen<Slot>,
     dialling: usize,
     peers: usize,
     // Peers that were given up, whose last sessions are still opened.

@@ -1,0 +1,225 @@
+//! Key exchange (RFC 4253 sections 7 and 8): what is proposed, what is agreed on, and the keys that follow.
+//!
+//! | what | agreed on, the first one first |
+//! |---|---|
+//! | key exchange | `curve25519-sha256`, `curve25519-sha256@libssh.org` (RFC 8731) |
+//! | host key | `ssh-ed25519` (RFC 8709) |
+//! | cipher | `aes128-gcm@openssh.com`, `aes256-gcm@openssh.com`, `chacha20-poly1305@openssh.com` |
+//! | compression | `none` |
+//!
+//! Strict key exchange (OpenSSH's PROTOCOL, section 1.10) is held to where the peer offers it. With a peer that does not,
+//! `chacha20-poly1305@openssh.com` is refused: packets could be cut out of its beginning unseen (CVE-2023-48795). So that a client
+//! which would rather have that finds another, a server proposes nothing before it knows.
+
+use super::packet::Keyed;
+use super::wire::{self, Malformed, Rest, Written, number};
+use super::{Fault, Role};
+use crate::crypto::packet::{PacketCipher, PacketKey, derive, sha256};
+use crate::crypto::{Ephemeral, Rejected};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use zeroize::Zeroizing;
+
+const EXCHANGES: [&str; 2] = ["curve25519-sha256", "curve25519-sha256@libssh.org"];
+const CIPHERS: [(&str, PacketCipher); 3] = [
+    ("aes128-gcm@openssh.com", PacketCipher::Aes128Gcm),
+    ("aes256-gcm@openssh.com", PacketCipher::Aes256Gcm),
+    ("chacha20-poly1305@openssh.com", PacketCipher::ChaCha20Poly1305),
+];
+/// Never used, since all ciphers bring their own; some peers want one that they know.
+const MACS: [&str; 2] = ["hmac-sha2-256-etm@openssh.com", "hmac-sha2-256"];
+const COMPRESSIONS: [&str; 1] = ["none"];
+const HOST_KEYS: [&str; 1] = [wire::ED25519];
+
+impl Role {
+    pub(super) const fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+
+    /// What this side says to have key exchanges strict.
+    const fn strict(self) -> &'static str {
+        match self {
+            Self::Client => "kex-strict-c-v00@openssh.com",
+            Self::Server => "kex-strict-s-v00@openssh.com",
+        }
+    }
+
+    /// What this side says to be told of extensions (RFC 8308 section 2.1).
+    const fn extensions(self) -> &'static str {
+        match self {
+            Self::Client => "ext-info-c",
+            Self::Server => "ext-info-s",
+        }
+    }
+}
+
+/// Our proposal. Without `strict` it is one for a peer that is known not to be.
+pub(super) fn proposal(role: Role, cookie: [u8; 16], strict: bool) -> Vec<u8> {
+    let exchanges: Vec<&str> =
+        EXCHANGES.into_iter().chain([role.extensions(), role.strict()]).collect();
+    let ciphers: Vec<&str> = CIPHERS
+        .iter()
+        .filter(|(_, cipher)| strict || *cipher != PacketCipher::ChaCha20Poly1305)
+        .map(|(name, _)| *name)
+        .collect();
+    Written::message(number::KEXINIT)
+        .raw(&cookie)
+        .put_names(&exchanges)
+        .put_names(&HOST_KEYS)
+        .put_names(&ciphers)
+        .put_names(&ciphers)
+        .put_names(&MACS)
+        .put_names(&MACS)
+        .put_names(&COMPRESSIONS)
+        .put_names(&COMPRESSIONS)
+        .put_names(&[])
+        .put_names(&[])
+        .put(&false)
+        .put(&0u32)
+        .into_vec()
+}
+
+/// What a proposal says that we have to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Agreed {
+    /// From the client to the server, and back.
+    ciphers: [PacketCipher; 2],
+    pub(super) strict: bool,
+    /// Whether the peer wants to be told of extensions.
+    pub(super) extensions: bool,
+    /// Whether the peer's next message is a guess that was wrong (RFC 4253 section 7).
+    pub(super) guessed_wrong: bool,
+}
+
+/// Whether a peer's proposal offers to hold key exchanges to their strict form.
+pub(super) fn offers_strict(theirs: &[u8], role: Role) -> bool {
+    let mut rest = theirs.get(17..).unwrap_or_default();
+    let names = wire::names(&mut rest);
+    names.is_ok_and(|mut names| names.any(|name| name == role.other().strict()))
+}
+
+/// What the peer's proposal and ours agree on. `strict` is what was agreed on in an earlier one.
+pub(super) fn agree(theirs: &[u8], role: Role, earlier: Option<bool>) -> Result<Agreed, Fault> {
+    let mut rest = theirs;
+    read_past_cookie(&mut rest)?;
+    let exchanges = wire::names(&mut rest)?;
+    let host_keys = wire::names(&mut rest)?;
+    let strict = earlier.unwrap_or(exchanges.clone().any(|name| name == role.other().strict()));
+    let extensions = exchanges.clone().any(|name| name == role.other().extensions());
+    choose(role, &EXCHANGES, exchanges.clone()).ok_or(Fault::NoKex)?;
+    choose(role, &HOST_KEYS, host_keys.clone()).ok_or(Fault::NoHostKey)?;
+    let known: Vec<&str> = CIPHERS.iter().map(|(name, _)| *name).collect();
+    let mut cipher = || -> Result<PacketCipher, Fault> {
+        let name = choose(role, &known, wire::names(&mut rest)?).ok_or(Fault::NoCipher)?;
+        let cipher = CIPHERS.iter().find(|(known, _)| *known == name).ok_or(Fault::NoCipher)?.1;
+        if cipher == PacketCipher::ChaCha20Poly1305 && !strict {
+            return Err(Fault::NotStrict);
+        }
+        Ok(cipher)
+    };
+    let ciphers = [cipher()?, cipher()?];
+    // No cipher of ours needs one.
+    wire::string(&mut rest)?;
+    wire::string(&mut rest)?;
+    for _ in 0..2 {
+        choose(role, &COMPRESSIONS, wire::names(&mut rest)?).ok_or(Fault::NoCompression)?;
+    }
+    wire::string(&mut rest)?;
+    wire::string(&mut rest)?;
+    let follows = wire::boolean(&mut rest)?;
+    wire::u32(&mut rest)?;
+    wire::end(rest)?;
+    let right = exchanges.clone().next() == EXCHANGES.first().copied()
+        && host_keys.clone().next() == HOST_KEYS.first().copied();
+    Ok(Agreed { ciphers, strict, extensions, guessed_wrong: follows && !right })
+}
+
+fn read_past_cookie(rest: &mut Rest<'_>) -> Result<(), Malformed> {
+    wire::u8(rest)?;
+    wire::array::<16>(rest)?;
+    Ok(())
+}
+
+/// The first name of the client's that the server has too (RFC 4253 section 7.1).
+fn choose<'a>(
+    role: Role,
+    ours: &[&'a str],
+    theirs: impl Iterator<Item = &'a str> + Clone,
+) -> Option<&'a str> {
+    match role {
+        Role::Client => {
+            ours.iter().copied().find(|name| theirs.clone().any(|other| other == *name))
+        }
+        Role::Server => theirs.clone().find(|name| ours.contains(name)),
+    }
+}
+
+/// A key exchange under way.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    /// The message in which we proposed.
+    pub(super) ours: Vec<u8>,
+    /// The message in which the peer proposed, and what is agreed on thereby.
+    pub(super) theirs: Option<(Vec<u8>, Agreed)>,
+    /// Of a client.
+    pub(super) ephemeral: Option<Box<Ephemeral>>,
+    /// Whether we use the new keys already: then they are put here for the other direction.
+    pub(super) incoming: Option<Keyed>,
+}
+
+/// What one key exchange makes its keys of.
+pub(super) struct Secrets {
+    /// The shared secret as it is encoded.
+    secret: Zeroizing<Vec<u8>>,
+    /// The exchange hash.
+    pub(super) hash: [u8; 32],
+}
+
+/// What the exchange hash is over, but for the secret (RFC 4253 section 8, RFC 8731 section 3.1).
+pub(super) struct Transcript<'a> {
+    pub(super) client_version: &'a [u8],
+    pub(super) server_version: &'a [u8],
+    pub(super) client_init: &'a [u8],
+    pub(super) server_init: &'a [u8],
+    pub(super) host_key: &'a [u8],
+    pub(super) client_public: &'a [u8; 32],
+    pub(super) server_public: &'a [u8; 32],
+}
+
+impl Secrets {
+    /// Those of `shared`, which X25519 made.
+    pub(super) fn new(transcript: &Transcript<'_>, shared: &[u8; 32]) -> Self {
+        let secret = Zeroizing::new(Written::part().put_mpint(shared).into_vec());
+        let hashed = Written::part()
+            .put(transcript.client_version)
+            .put(transcript.server_version)
+            .put(transcript.client_init)
+            .put(transcript.server_init)
+            .put(transcript.host_key)
+            .put(transcript.client_public.as_slice())
+            .put(transcript.server_public.as_slice());
+        let hash = sha256(&[hashed.as_slice(), &secret]);
+        Self { secret, hash }
+    }
+
+    /// The keys of what `role` sends (RFC 4253 section 7.2).
+    pub(super) fn keys(
+        &self,
+        role: Role,
+        agreed: &Agreed,
+        session: &[u8; 32],
+    ) -> Result<Keyed, Rejected> {
+        let [client, server] = agreed.ciphers;
+        let (cipher, iv, key) = match role {
+            Role::Client => (client, b'A', b'C'),
+            Role::Server => (server, b'B', b'D'),
+        };
+        let iv = derive::<12>(&self.secret, &self.hash, iv, session);
+        let bytes = derive::<64>(&self.secret, &self.hash, key, session);
+        let bytes = bytes.get(..cipher.key_len()).unwrap_or_default();
+        Ok(Keyed::new(cipher, PacketKey::new(cipher, bytes, &iv)?))
+    }
+}

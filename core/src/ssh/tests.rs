@@ -1,0 +1,5 @@
+//! A session towards a peer without manners.
+
+mod attacks;
+mod puppet;
+mod states;

@@ -1,0 +1,265 @@
+//! Nodes of SSH over a wire of our own, from the handshake to the end.
+
+#![cfg(feature = "ssh")]
+
+mod net;
+
+use self::net::{Net, payload};
+use core::time::Duration;
+use tellask::Limits;
+use tellask::ssh::{HANDSHAKE, IDLE, Rekey};
+use tellask::swarm::{AskError, DownReason, Event, Refusal, Undeliverable};
+
+/// The largest message, in bytes.
+const MESSAGE_MAX: usize = 1 << 17;
+
+#[test]
+fn what_is_told_arrives_in_both_directions() {
+    let mut net = Net::new(2, 1);
+    net.tell(0, 1, b"hello");
+    net.settle();
+    let (src, heard) = net.told(1);
+    assert_eq!(heard, b"hello");
+    assert_eq!(src.fingerprint, net.nodes[0].fingerprint());
+    net.tell_to(1, src, b"hello back");
+    net.settle();
+    assert_eq!(net.told(0).1, b"hello back");
+}
+
+#[test]
+fn what_is_told_arrives_however_small_the_pieces_are() {
+    for piece in [1, 2, 3, 5, 16, 17, 1_000] {
+        let mut net = Net::new(2, 1);
+        net.piece = piece;
+        for len in [0, 1, 100, 5_000] {
+            let message = payload(len);
+            net.tell(0, 1, &message);
+            net.settle();
+            assert!(net.told(1).1 == message, "{len} bytes in pieces of {piece}");
+        }
+    }
+}
+
+#[test]
+fn without_names_answers_go_in_the_order_of_requests_and_those_given_up_keep_their_place() {
+    let mut net = Net::with(2, 1, |setup| setup.extension = false);
+    for number in 0..4 {
+        let waits = Duration::from_secs(if number == 1 { 1 } else { 60 });
+        net.ask(0, 1, number, &[number as u8], waits);
+    }
+    net.settle();
+    let asked: Vec<_> = (0..4).map(|_| net.asked(1)).collect();
+    net.pass(Duration::from_secs(2));
+    assert_eq!(net.answered(0), (1, Err(AskError::TimedOut { arrived: false })));
+    net.events(0);
+    for (token, src, request) in asked.into_iter().rev() {
+        assert_eq!(net.events(0), [], "the first is not answered yet");
+        let refused = request == [3];
+        let result = if refused { Err(Refusal::new(7, *b"no")) } else { Ok(&request[..]) };
+        net.answer(1, src, token, result);
+        net.settle();
+    }
+    assert_eq!(net.answered(0), (0, Ok(vec![0])));
+    assert_eq!(net.answered(0), (2, Ok(vec![2])));
+    assert_eq!(net.answered(0), (3, Err(AskError::Refused(Refusal::unanswered()))));
+    assert_eq!(net.figure(0, "answered_late"), 1);
+}
+
+#[test]
+fn a_request_that_is_given_up_is_withdrawn_where_requests_have_names() {
+    let mut net = Net::new(2, 1);
+    net.ask(0, 1, 1, b"?", Duration::from_secs(1));
+    net.settle();
+    let (token, src, _) = net.asked(1);
+    net.pass(Duration::from_secs(2));
+    assert_eq!(net.answered(0).1, Err(AskError::TimedOut { arrived: false }));
+    assert_eq!(net.events(1).last(), Some(&Event::Withdrawn { token, src }));
+    net.answer(1, src, token, Ok(b"too late"));
+    net.settle();
+    assert_eq!((net.figure(0, "answered_late"), net.figure(1, "answers_owed")), (0, 0));
+}
+
+#[test]
+fn requests_are_answered_in_any_order() {
+    let mut net = Net::new(2, 1);
+    for number in 0..3 {
+        net.ask(0, 1, number, &[number as u8], Duration::from_secs(5));
+    }
+    net.settle();
+    let asked: Vec<_> = (0..3).map(|_| net.asked(1)).collect();
+    for (token, src, request) in asked.into_iter().rev() {
+        net.answer(1, src, token, Ok(&request));
+    }
+    net.settle();
+    for number in (0..3).rev() {
+        assert_eq!(net.answered(0), (number, Ok([number as u8].to_vec())));
+    }
+}
+
+#[test]
+fn a_refusal_arrives_with_its_code_and_detail() {
+    let mut net = Net::new(2, 1);
+    net.ask(0, 1, 1, b"?", Duration::from_secs(5));
+    net.settle();
+    let (token, src, _) = net.asked(1);
+    net.answer(1, src, token, Err(Refusal::new(7, *b"no")));
+    net.settle();
+    assert_eq!(net.answered(0), (1, Err(AskError::Refused(Refusal::new(7, *b"no")))));
+}
+
+#[test]
+fn messages_over_the_limit_are_refused_and_those_at_it_arrive() {
+    let mut net = Net::new(2, 1);
+    let largest = payload(MESSAGE_MAX);
+    net.tell(0, 1, &largest);
+    net.settle();
+    assert!(net.told(1).1 == largest);
+    net.ask(0, 1, 1, &largest, Duration::from_secs(5));
+    net.settle();
+    let (token, src, request) = net.asked(1);
+    assert!(request == largest);
+    net.answer(1, src.clone(), token, Ok(&largest));
+    net.settle();
+    assert!(net.answered(0) == (1, Ok(largest)));
+    net.ask(0, 1, 2, b"", Duration::from_secs(5));
+    net.settle();
+    let (token, ..) = net.asked(1);
+    net.answer(1, src, token, Ok(&payload(MESSAGE_MAX + 1)));
+    net.settle();
+    assert_eq!(net.answered(0), (2, Err(AskError::TooLarge { limit: MESSAGE_MAX })));
+}
+
+#[test]
+fn nobody_but_who_was_dialled_hears_anything() {
+    let mut net = Net::new(3, 1);
+    let mut wrong = net.addr(1);
+    wrong.fingerprint = net.nodes[2].fingerprint();
+    net.tell_to(0, wrong.clone(), b"secret");
+    net.settle();
+    assert!(net.events(1).iter().all(|event| !matches!(event, Event::Told(_))));
+    let undelivered = Event::Undelivered { dst: wrong, reason: Undeliverable::WrongPeer };
+    assert!(net.events(0).contains(&undelivered));
+}
+
+#[test]
+fn keys_are_exchanged_again_with_traffic_in_flight() {
+    let rekey = Rekey { packets: 40, ..Rekey::default() };
+    let mut net = Net::with(2, 1, |setup| setup.rekey = rekey);
+    net.piece = 999;
+    for round in 0..100u64 {
+        let message = payload(1_000 + round as usize);
+        net.tell(0, 1, &message);
+        net.ask(0, 1, round, &message, Duration::from_secs(5));
+        if round % 7 == 0 {
+            net.settle();
+        }
+    }
+    net.settle();
+    for round in 0..100 {
+        let expected = payload(1_000 + round);
+        assert!(net.told(1).1 == expected, "{round}");
+        let (token, src, request) = net.asked(1);
+        assert!(request == expected);
+        net.answer(1, src, token, Ok(b"yes"));
+    }
+    net.settle();
+    assert_eq!((0..100).filter(|_| net.answered(0).1.is_ok()).count(), 100);
+    assert!(net.figure(0, "violations") == 0 && net.figure(1, "violations") == 0);
+    assert!(net.figure(0, "rekeyed") > 3, "{}", net.figure(0, "rekeyed"));
+}
+
+#[test]
+fn an_idle_connection_is_ended_by_whoever_dialled_and_the_next_message_dials_again() {
+    let mut net = Net::new(2, 1);
+    net.tell(0, 1, b"one");
+    net.settle();
+    net.pass(IDLE + HANDSHAKE);
+    let down = |event: &Event<_>| matches!(event, Event::PeerDown { .. });
+    assert!(matches!(
+        net.events(0).into_iter().find(down),
+        Some(Event::PeerDown { reason: DownReason::Idle, .. })
+    ));
+    assert_eq!((net.nodes[0].connections(), net.nodes[1].connections()), (0, 0));
+    net.events(1);
+    net.tell(0, 1, b"two");
+    net.settle();
+    assert_eq!(net.told(1).1, b"two");
+}
+
+#[test]
+fn a_connection_that_is_cut_is_noticed_and_dialled_again_at_the_next_message() {
+    let mut net = Net::new(2, 1);
+    net.tell(0, 1, b"one");
+    net.ask(0, 1, 1, b"?", Duration::from_secs(60));
+    net.settle();
+    net.cut();
+    net.settle();
+    let why = Err(AskError::Unreachable(Undeliverable::Refused));
+    assert_eq!(net.answered(0), (1, why));
+    for node in [0, 1] {
+        let down =
+            |event: &Event<_>| matches!(event, Event::PeerDown { reason: DownReason::Left, .. });
+        assert_eq!(net.nodes[node].connections(), 0);
+        assert!(net.events(node).iter().any(down));
+    }
+    net.tell(0, 1, b"two");
+    net.settle();
+    assert_eq!(net.told(1).1, b"two");
+}
+
+#[test]
+fn handshakes_that_are_not_finished_are_capped_and_end_and_honest_peers_get_in() {
+    let limits = |_| {
+        let mut limits = Limits::default();
+        limits.half_open = 16;
+        limits
+    };
+    let mut net = Net::within(3, 1, limits, |_| {});
+    net.tell(0, 1, b"before");
+    net.settle();
+    for _ in 0..100 {
+        net.stranger(1);
+        net.settle();
+        assert!(net.nodes[1].half_open() <= 16);
+    }
+    net.tell(0, 1, b"meanwhile");
+    net.tell(2, 1, b"and a new one");
+    net.settle();
+    let told: Vec<_> = (0..3).map(|_| net.told(1).1).collect();
+    assert_eq!(told, [&b"before"[..], b"meanwhile", b"and a new one"]);
+    net.pass(HANDSHAKE);
+    assert_eq!((net.nodes[1].half_open(), net.nodes[1].connections()), (0, 2));
+}
+
+#[test]
+fn whoever_asks_without_end_is_read_no_further() {
+    // The asker knows no such bound.
+    let limits = |node| {
+        let mut limits = Limits::default();
+        limits.asks_per_peer = if node == 0 { 100_000 } else { 64 };
+        limits
+    };
+    let mut net = Net::within(2, 1, limits, |_| {});
+    for number in 0..2_000 {
+        net.ask(0, 1, number, &[0; 100], Duration::from_secs(60));
+    }
+    net.settle();
+    assert_eq!(net.figure(1, "answers_owed"), 64);
+    for _ in 0..2_000 {
+        let (token, src, request) = net.asked(1);
+        net.answer(1, src, token, Ok(&request));
+        net.settle();
+    }
+    assert_eq!((0..2_000).filter(|_| net.answered(0).1.is_ok()).count(), 2_000);
+}
+
+#[test]
+fn a_close_finishes_what_was_accepted() {
+    let mut net = Net::new(2, 1);
+    net.tell(0, 1, b"the last one");
+    net.close(0);
+    net.settle();
+    assert_eq!(net.told(1).1, b"the last one");
+    assert_eq!(net.events(0).last(), Some(&Event::Closed));
+    assert_eq!((net.nodes[0].connections(), net.nodes[1].connections()), (0, 0));
+}
