@@ -118,7 +118,7 @@ fn messages_over_the_limit_are_refused_and_those_at_it_arrive() {
     net.settle();
     let (token, src, request) = net.asked(1);
     assert!(request == largest);
-    net.answer(1, src.clone(), token, Ok(&largest));
+    net.answer(1, src, token, Ok(&largest));
     net.settle();
     assert!(net.answered(0) == (1, Ok(largest)));
     net.ask(0, 1, 2, b"", Duration::from_secs(5));
@@ -134,7 +134,7 @@ fn nobody_but_who_was_dialled_hears_anything() {
     let mut net = Net::new(3, 1);
     let mut wrong = net.addr(1);
     wrong.fingerprint = net.nodes[2].fingerprint();
-    net.tell_to(0, wrong.clone(), b"secret");
+    net.tell_to(0, wrong, b"secret");
     net.settle();
     assert!(net.events(1).iter().all(|event| !matches!(event, Event::Told(_))));
     let undelivered = Event::Undelivered { dst: wrong, reason: Undeliverable::WrongPeer };

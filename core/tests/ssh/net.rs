@@ -19,7 +19,7 @@ use tellask::time::Instant;
 const CREDIT: usize = 64 * 1_024;
 
 /// A message of this length, no two of whose bytes in a row are the same.
-pub fn payload(len: usize) -> Vec<u8> {
+pub(crate) fn payload(len: usize) -> Vec<u8> {
     (0..len).map(|at| (at % 251) as u8).collect()
 }
 
@@ -41,28 +41,28 @@ struct Wire {
 }
 
 /// Some nodes.
-pub struct Net {
-    pub nodes: Vec<Ssh<MemoryAddr>>,
-    pub now: Instant,
+pub(crate) struct Net {
+    pub(crate) nodes: Vec<Ssh<MemoryAddr>>,
+    pub(crate) now: Instant,
     /// Bytes that are handed over at a time.
-    pub piece: usize,
+    pub(crate) piece: usize,
     wires: Vec<Wire>,
     heard: Vec<Vec<Event<SshAddr<MemoryAddr>>>>,
     fresh: u64,
 }
 
 impl Net {
-    pub fn new(nodes: u32, seed: u64) -> Self {
+    pub(crate) fn new(nodes: u32, seed: u64) -> Self {
         Self::with(nodes, seed, |_| {})
     }
 
     /// `set` changes what the nodes are made of.
-    pub fn with(nodes: u32, seed: u64, set: impl Fn(&mut Setup<'_>)) -> Self {
+    pub(crate) fn with(nodes: u32, seed: u64, set: impl Fn(&mut Setup<'_>)) -> Self {
         Self::within(nodes, seed, |_| Limits::default(), set)
     }
 
     /// The same, each within limits of its own.
-    pub fn within(
+    pub(crate) fn within(
         nodes: u32,
         seed: u64,
         limits: impl Fn(u32) -> Limits,
@@ -88,7 +88,7 @@ impl Net {
     }
 
     /// Cuts the connection that was made last.
-    pub fn cut(&mut self) {
+    pub(crate) fn cut(&mut self) {
         let Some(wire) = self.wires.last_mut() else { return };
         let over = core::mem::replace(&mut wire.over, [true; 2]);
         for ((node, id), over) in wire.ends.into_iter().zip(over) {
@@ -99,7 +99,7 @@ impl Net {
     }
 
     /// Somebody connects to a node, and says nothing.
-    pub fn stranger(&mut self, node: usize) {
+    pub(crate) fn stranger(&mut self, node: usize) {
         let id = StreamId::accepted(self.fresh);
         let remote = MemoryAddr(1_000 + self.fresh as u32);
         self.fresh += 1;
@@ -113,32 +113,39 @@ impl Net {
         self.input(node, StreamInput::Writable { id, bytes: CREDIT });
     }
 
-    pub fn addr(&self, node: usize) -> SshAddr<MemoryAddr> {
+    pub(crate) fn addr(&self, node: usize) -> SshAddr<MemoryAddr> {
         let fingerprint = self.nodes[node].fingerprint();
         SshAddr { fingerprint, addr: MemoryAddr(node as u32) }
     }
 
-    pub fn command(&mut self, node: usize, command: Command<SshAddr<MemoryAddr>>) {
+    pub(crate) fn command(&mut self, node: usize, command: Command<SshAddr<MemoryAddr>>) {
         self.nodes[node].handle_command(self.now, command);
     }
 
-    pub fn tell_to(&mut self, node: usize, dst: SshAddr<MemoryAddr>, message: &[u8]) {
+    pub(crate) fn tell_to(&mut self, node: usize, dst: SshAddr<MemoryAddr>, message: &[u8]) {
         let payload = Payload::from(Bytes::copy_from_slice(message));
         self.command(node, Command::Tell { dst, payload });
     }
 
-    pub fn tell(&mut self, node: usize, dst: usize, message: &[u8]) {
+    pub(crate) fn tell(&mut self, node: usize, dst: usize, message: &[u8]) {
         let dst = self.addr(dst);
         self.tell_to(node, dst, message);
     }
 
-    pub fn ask(&mut self, node: usize, dst: usize, id: u64, request: &[u8], waits: Duration) {
+    pub(crate) fn ask(
+        &mut self,
+        node: usize,
+        dst: usize,
+        id: u64,
+        request: &[u8],
+        waits: Duration,
+    ) {
         let (dst, payload) = (self.addr(dst), Payload::from(Bytes::copy_from_slice(request)));
         let deadline = self.now + waits;
         self.command(node, Command::Ask { id: AskId::new(id), dst, payload, deadline });
     }
 
-    pub fn answer(
+    pub(crate) fn answer(
         &mut self,
         node: usize,
         dst: SshAddr<MemoryAddr>,
@@ -149,12 +156,12 @@ impl Net {
         self.command(node, Command::Answer { token, dst, result });
     }
 
-    pub fn close(&mut self, node: usize) {
+    pub(crate) fn close(&mut self, node: usize) {
         self.command(node, Command::Close);
     }
 
     /// Lets time pass, and whatever falls due meanwhile happen.
-    pub fn pass(&mut self, time: Duration) {
+    pub(crate) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         self.settle();
         while let Some(due) = self.nodes.iter().filter_map(Layer::poll_timeout).min()
@@ -170,7 +177,7 @@ impl Net {
     }
 
     /// Hands over everything until there is no more, in no time.
-    pub fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         for round in 0.. {
             assert!(round < 1_000_000, "it never ends: {:?}", self.heard);
             let mut moved = false;
@@ -289,7 +296,7 @@ impl Net {
     }
 
     /// What a node has told that nobody has looked at.
-    pub fn events(&mut self, node: usize) -> Vec<Event<SshAddr<MemoryAddr>>> {
+    pub(crate) fn events(&mut self, node: usize) -> Vec<Event<SshAddr<MemoryAddr>>> {
         core::mem::take(&mut self.heard[node])
     }
 
@@ -306,21 +313,21 @@ impl Net {
         what
     }
 
-    pub fn told(&mut self, node: usize) -> (SshAddr<MemoryAddr>, Vec<u8>) {
+    pub(crate) fn told(&mut self, node: usize) -> (SshAddr<MemoryAddr>, Vec<u8>) {
         self.take(node, |event| {
             let Event::Told(message) = event else { return None };
             Some((message.src, message.payload.to_vec()))
         })
     }
 
-    pub fn asked(&mut self, node: usize) -> (Token, SshAddr<MemoryAddr>, Vec<u8>) {
+    pub(crate) fn asked(&mut self, node: usize) -> (Token, SshAddr<MemoryAddr>, Vec<u8>) {
         self.take(node, |event| {
             let Event::Asked { token, message, .. } = event else { return None };
             Some((*token, message.src, message.payload.to_vec()))
         })
     }
 
-    pub fn answered(&mut self, node: usize) -> (u64, Result<Vec<u8>, AskError>) {
+    pub(crate) fn answered(&mut self, node: usize) -> (u64, Result<Vec<u8>, AskError>) {
         self.take(node, |event| {
             let Event::Answered { id, result } = event else { return None };
             Some((id.seq, result.clone().map(|reply| reply.to_vec())))
@@ -328,7 +335,7 @@ impl Net {
     }
 
     /// A figure of a node.
-    pub fn figure(&self, node: usize, name: &str) -> u64 {
+    pub(crate) fn figure(&self, node: usize, name: &str) -> u64 {
         struct Sink<'a>(&'a str, u64);
         impl StatsSink for Sink<'_> {
             fn enter(&mut self, _: core::fmt::Arguments<'_>) {}
