@@ -344,7 +344,7 @@ impl Runtime for InMemory {
         Tokio::is_here()
     }
 
-    fn spawn<A: Addr + Send + Sync + 'static>(driver: Driver<A, Self>) -> io::Result<()> {
+    fn spawn(driver: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         tokio::spawn(driver);
         Ok(())
     }

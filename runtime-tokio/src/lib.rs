@@ -31,41 +31,56 @@
 
 mod runtime;
 mod socket;
+mod streams;
 
 pub use runtime::{Clock, Timer, Tokio};
 pub use socket::Socket;
-pub use tellask::driver::{BindError, CloseError, Notice, Parts, UdpStack};
+pub use streams::{Listener, Stream};
+pub use tellask::driver::{BindError, CloseError, Notice, Parts, Tcp, TcpStack, Udp, UdpStack};
 
 use tellask::addr::Source;
-use tellask::driver;
+use tellask::driver::{self, PortStack};
 use tellask::identity::SecretKey;
 use tellask::text::{AnyAddr, Description};
-use tellask::{Addr, Bytes, UdpAddr};
+use tellask::{Addr, Bytes, TcpAddr, UdpAddr};
 
-/// A node to be.
-pub type Builder<A> = driver::Builder<A, Tokio>;
+/// A node to be, on UDP or, where `P` is [`Tcp`], on TCP.
+pub type Builder<A, P = Udp> = driver::Builder<A, Tokio, P>;
+
+/// A node on TCP to be, without a layer on it.
+pub type TcpBuilder = driver::TcpBuilder<Tokio>;
 
 /// A node of several workers to be.
 pub type Workers<A> = driver::Workers<A, Tokio>;
 
 /// A node: a handle on its stack, cheap to clone.
-pub type Node<A> = driver::UdpNode<A, Tokio>;
+pub type Node<A, P = Udp> = driver::PortNode<A, Tokio, P>;
 
-/// What moves everything between a node's socket and its stack.
-pub type Driver<A> = driver::Driver<A, Tokio>;
+/// What moves everything between a node's sockets and its stack.
+pub type Driver<A, P = Udp> = driver::Driver<A, Tokio, P>;
 
 /// A message that arrived.
 pub type Message<A> = tellask::Message<A, Bytes>;
 
 /// A request of another node, from [`Node::next_ask`].
-pub type Request<A> = driver::Request<UdpStack<A>, Clock>;
+pub type Request<A, P = Udp> = driver::Request<PortStack<A, P>, Clock>;
 
 /// What happens to the peers and messages of a node, from [`Node::events`].
-pub type Events<A> = driver::Events<UdpStack<A>, Clock>;
+pub type Events<A, P = Udp> = driver::Events<PortStack<A, P>, Clock>;
 
 /// Begins a node on a UDP socket; see [`Builder::udp`].
 pub fn udp(addr: UdpAddr) -> Builder<UdpAddr> {
     Builder::udp(addr)
+}
+
+/// Begins a node that listens on TCP, on each place of the address; see [`TcpBuilder`].
+pub fn tcp(addr: TcpAddr) -> TcpBuilder {
+    TcpBuilder::new(&addr)
+}
+
+/// Begins a node on TCP that nobody can connect to; see [`TcpBuilder`].
+pub fn dial_only() -> TcpBuilder {
+    TcpBuilder::dial_only()
 }
 
 /// Begins a node with several workers, on as many cores; see [`Workers`].
