@@ -106,9 +106,9 @@ impl<R: Runtime> Builder<AnyAddr, R> {
     /// Where the bottom is not `udp`, or the key is missing, the node does not start.
     pub fn stack(description: &Description, key: Option<SecretKey>) -> Self {
         let (addr, described) = match description.bottom() {
-            Bottom::Udp(addr) => (addr, Ok(description.clone())),
+            Bottom::Udp(addr) => (*addr, Ok(description.clone())),
             // Never bound: there is no stack to bind it for.
-            Bottom::Memory(_) => (MEMORY, Err(BuildError::WrongBottom)),
+            Bottom::Tcp(_) | Bottom::Memory(_) => (MEMORY, Err(BuildError::WrongBottom)),
         };
         let key = key.map(SecretKey::in_earnest);
         let recipe = move |parts: &Parts| {

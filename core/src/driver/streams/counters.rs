@@ -39,7 +39,7 @@ pub struct StreamCounters {
 impl StreamCounters {
     /// Writes the figures into a section of their own.
     pub fn stats(&self, sink: &mut dyn StatsSink) {
-        sink.enter(format_args!("socket"));
+        sink.enter(format_args!("tcp"));
         sink.counter("accepted", self.accepted);
         sink.counter("accept_errors", self.accept_errors);
         sink.counter("accept_paused", self.accept_paused);

@@ -106,6 +106,8 @@ struct Dialled<K> {
     read: usize,
     // When it is looked at again.
     due: Instant,
+    // Whether it stands in the list of those to visit.
+    listed: bool,
 }
 
 impl<R: StreamRuntime> Streams<R> {
@@ -197,6 +199,7 @@ impl<R: StreamRuntime> Streams<R> {
     /// Begins what is due of a dial, and looks what became of its attempts.
     fn visit_dial(&mut self, now: Instant, id: StreamId) {
         let Some(dialled) = self.dialled.get_mut(&id) else { return };
+        dialled.listed = false;
         let Dialled { dial, attempts, waker, .. } = dialled;
         let cx = &mut Context::from_waker(waker);
         let mut opened = None;
@@ -275,13 +278,14 @@ impl<R: StreamRuntime> Streams<R> {
 
     /// It is to be visited.
     fn list(&mut self, id: StreamId) {
-        match self.open.get_mut(&id) {
-            Some(connection) if connection.listed => {}
-            Some(connection) => {
-                connection.listed = true;
-                self.busy.push_back(id);
-            }
-            None => {}
+        let listed = match self.open.get_mut(&id) {
+            Some(connection) => Some(&mut connection.listed),
+            None => self.dialled.get_mut(&id).map(|dialled| &mut dialled.listed),
+        };
+        if let Some(listed) = listed
+            && !core::mem::replace(listed, true)
+        {
+            self.busy.push_back(id);
         }
     }
 
@@ -305,8 +309,8 @@ impl<R: StreamRuntime> Streams<R> {
             StreamTransmit::Open { id, dst } => {
                 let dial = Dial::new(&dst, now);
                 let waker = self.ready.waker(Whose::Stream(id));
-                let (attempts, read, due) = (Vec::new(), 0, dial.due());
-                self.dialled.insert(id, Dialled { dial, attempts, waker, read, due });
+                let (attempts, read, due, listed) = (Vec::new(), 0, dial.due(), false);
+                self.dialled.insert(id, Dialled { dial, attempts, waker, read, due, listed });
                 self.visit_dial(now, id);
             }
             StreamTransmit::Read { id, bytes } => {
@@ -359,7 +363,6 @@ impl<R: StreamRuntime> Pump for Streams<R> {
                         listening.waits = false;
                     }
                 }
-                Whose::Stream(id) if self.dialled.contains_key(&id) => self.visit_dial(now, id),
                 Whose::Stream(id) => self.list(id),
             }
         }
@@ -368,7 +371,7 @@ impl<R: StreamRuntime> Pump for Streams<R> {
             && due <= now
         {
             self.alarms.remove(&(due, id));
-            self.visit_dial(now, id);
+            self.list(id);
         }
         let left = self.accept(now);
         let until = self.counters.read_bytes + ROUND_BYTES as u64;
