@@ -25,6 +25,10 @@
 //! A node needs a tokio runtime with its I/O and time drivers enabled (`enable_all`), of either flavour: where
 //! they are not, tokio panics. [`Builder::bind`] gives the driver to be run in a task of the caller's.
 //!
+//! [`tcp`] is for stacks over connections: the layer that makes messages of their bytes is put on with
+//! [`TcpBuilder::layer`], and what that gives is built and spawned as any other. Its driver visits only those connections
+//! that are ready, reads no more than the stack takes, and writes what waits in one call.
+//!
 //! What never ends a node: any error of the socket. A datagram that the kernel refuses is lost, as
 //! datagrams may be; it is counted in [`Node::stats`] and reported by [`Node::events`].
 #![forbid(unsafe_code)]
@@ -39,7 +43,7 @@ pub use streams::{Listener, Stream};
 pub use tellask::driver::{BindError, CloseError, Notice, Parts, Tcp, TcpStack, Udp, UdpStack};
 
 use tellask::addr::Source;
-use tellask::driver::{self, PortStack};
+use tellask::driver;
 use tellask::identity::SecretKey;
 use tellask::text::{AnyAddr, Description};
 use tellask::{Addr, Bytes, TcpAddr, UdpAddr};
@@ -54,19 +58,31 @@ pub type TcpBuilder = driver::TcpBuilder<Tokio>;
 pub type Workers<A> = driver::Workers<A, Tokio>;
 
 /// A node: a handle on its stack, cheap to clone.
-pub type Node<A, P = Udp> = driver::PortNode<A, Tokio, P>;
+pub type Node<A> = driver::UdpNode<A, Tokio>;
 
-/// What moves everything between a node's sockets and its stack.
-pub type Driver<A, P = Udp> = driver::Driver<A, Tokio, P>;
+/// A node on TCP: the same handle, on another stack.
+pub type TcpNode<A> = driver::TcpNode<A, Tokio>;
+
+/// What moves everything between a node's socket and its stack.
+pub type Driver<A> = driver::Driver<A, Tokio>;
+
+/// What moves everything between the sockets and the stack of a node on TCP.
+pub type TcpDriver<A> = driver::Driver<A, Tokio, Tcp>;
 
 /// A message that arrived.
 pub type Message<A> = tellask::Message<A, Bytes>;
 
 /// A request of another node, from [`Node::next_ask`].
-pub type Request<A, P = Udp> = driver::Request<PortStack<A, P>, Clock>;
+pub type Request<A> = driver::Request<UdpStack<A>, Clock>;
+
+/// The same, from [`TcpNode::next_ask`].
+pub type TcpRequest<A> = driver::Request<TcpStack<A>, Clock>;
 
 /// What happens to the peers and messages of a node, from [`Node::events`].
-pub type Events<A, P = Udp> = driver::Events<PortStack<A, P>, Clock>;
+pub type Events<A> = driver::Events<UdpStack<A>, Clock>;
+
+/// The same, from [`TcpNode::events`].
+pub type TcpEvents<A> = driver::Events<TcpStack<A>, Clock>;
 
 /// Begins a node on a UDP socket; see [`Builder::udp`].
 pub fn udp(addr: UdpAddr) -> Builder<UdpAddr> {

@@ -5,6 +5,7 @@ use super::peer::{Peer, frame};
 use core::future::Future;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
+use socket2::{Domain, Socket, Type};
 use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::pin::pin;
@@ -296,15 +297,19 @@ pub(crate) async fn what_we_abort_is_reset_at_the_peer<R: StreamRuntime>() {
     assert_eq!((value(&bob, "stream.aborted"), value(&bob, "framed.ends_again")), (1, 0));
 }
 
-/// A place at which nobody listens: its port was free just now.
-fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound")
+/// A place that refuses, as long as the socket is held: it is bound, and nobody listens.
+fn nobody() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
+    let place = socket.local_addr().expect("bound").as_socket().expect("an ip and port");
+    (socket, place)
 }
 
 pub(crate) async fn a_dial_that_is_refused_says_so<R: StreamRuntime>() {
     let alice = node::<R>().await;
     let mut events = alice.events();
-    let there = TcpAddr::from(nobody());
+    let (_held, refuses) = nobody();
+    let there = TcpAddr::from(refuses);
     alice.tell(&there, "hello?").await.expect("taken");
     let (dst, reason) = (there.clone(), Undeliverable::Unreachable);
     assert_eq!(events.next().await, Some(Notice::Undelivered { dst, reason }));
@@ -317,9 +322,9 @@ pub(crate) async fn a_dial_that_is_refused_says_so<R: StreamRuntime>() {
 
 pub(crate) async fn the_next_place_is_dialled_where_one_refuses<R: StreamRuntime>() {
     let (alice, bob) = (node::<R>().await, node::<R>().await);
-    let refuses = nobody();
-    let also = SocketAddr::new("::1".parse().expect("an address"), refuses.port());
-    let there = TcpAddr::several([refuses, also, home(&bob).places()[0]]).expect("three places");
+    let ((_held, refuses), (_also, refuses_too)) = (nobody(), nobody());
+    let there = TcpAddr::several([refuses, refuses_too, home(&bob).places()[0]]);
+    let there = there.expect("three places");
     alice.tell(&there, "hello").await.expect("taken");
     let back = hears(&bob, b"hello").await;
     bob.tell(&back, "here").await.expect("taken");

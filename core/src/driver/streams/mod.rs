@@ -386,6 +386,8 @@ impl<R: StreamRuntime> Pump for Streams<R> {
     }
 
     fn meet<A: Addr>(&mut self, now: Instant, hub: &mut Hub<PortStack<A, Tcp>>) -> Met {
+        // Before anybody hears of what they count.
+        self.report(hub);
         let count = self.arrived.len().min(HAND_IN);
         let stage = hub.turn(now, self.arrived.drain(..count), &mut self.batch, COLLECT);
         Met { stage, more: self.batch.len() == COLLECT, handed_in: count > 0 }
