@@ -80,7 +80,7 @@ impl fmt::Display for BuildError {
                 "the stack has a quic, whose library of cryptography lacks what TLS 1.3 needs",
             ),
             Self::WrongBottom => {
-                f.write_str("the stack has another bottom than the node that it is for")
+                f.write_str("the stack has another bottom: here it begins with udp://")
             }
             Self::Channels(error) => write!(f, "the channels of a mux: {error}"),
         }
