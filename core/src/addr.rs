@@ -5,9 +5,14 @@
 //! | type | text | of |
 //! |---|---|---|
 //! | [`UdpAddr`] | `1.2.3.4:5`, `[::1]:5`; reads `::1:5` too | UDP sockets |
+//! | [`TcpAddr`] | `1.2.3.4:5`, `[::1]:5`, several as `[::1]:5,1.2.3.4:5` | nodes on TCP |
 //! | [`MemoryAddr`] | a decimal number | the in-memory swarm |
 //! | [`PeerAddr`] | `<peer id>@<inner address>` | secured swarms |
 //! | [`At`] | `<key>://<inner address>` | several swarms as one |
+
+mod tcp;
+
+pub use tcp::TcpAddr;
 
 use crate::identity::PeerId;
 use core::error::Error;
@@ -46,24 +51,29 @@ pub struct UdpAddr(pub SocketAddr);
 
 impl Source for UdpAddr {
     fn network(&self) -> Option<u128> {
-        match self.0.ip().to_canonical() {
-            IpAddr::V4(ip) => {
-                if ip.is_loopback() || ip.is_private() || ip.is_link_local() {
-                    return None;
-                }
-                Some(u128::from(u32::from(ip) >> 8) | (0xffff << 64))
-            }
-            IpAddr::V6(ip) => {
-                if ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local() {
-                    return None;
-                }
-                Some(u128::from(ip) >> 64)
-            }
-        }
+        network_of(self.0.ip())
     }
 
     fn carrier(&self) -> Option<UdpAddr> {
         Some(*self)
+    }
+}
+
+/// The network of an IP address, or `None` where addresses count one by one.
+fn network_of(ip: IpAddr) -> Option<u128> {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            if ip.is_loopback() || ip.is_private() || ip.is_link_local() {
+                return None;
+            }
+            Some(u128::from(u32::from(ip) >> 8) | (0xffff << 64))
+        }
+        IpAddr::V6(ip) => {
+            if ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local() {
+                return None;
+            }
+            Some(u128::from(ip) >> 64)
+        }
     }
 }
 
@@ -242,6 +252,8 @@ impl<K: FromStr<Err: Display>, A: FromStr<Err: Display>> FromStr for At<K, A> {
 pub enum AddrError {
     /// Not the address of a UDP socket.
     NotUdp,
+    /// Not the address of a node on TCP.
+    NotTcp,
     /// Not the address of a node in memory.
     NotMemory,
 }
@@ -250,6 +262,10 @@ impl Display for AddrError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotUdp => "not an ip:port such as 192.0.2.1:7000 or [2001:db8::1]:7000",
+            Self::NotTcp => {
+                "not an ip:port such as 192.0.2.1:7000 or [2001:db8::1]:7000, nor up to eight different ones \
+                 with commas between"
+            }
             Self::NotMemory => "not a number from 0 to 4294967295",
         })
     }
@@ -338,6 +354,9 @@ mod tests {
         ) {
             let id = PeerId::from_bytes(id);
             round_trip(&udp);
+            round_trip(&TcpAddr::from(udp.0));
+            let several = TcpAddr::several([udp.0, SocketAddr::from(([192, 0, 2, 1], number as u16))]);
+            round_trip(&several.expect("one or two"));
             round_trip(&MemoryAddr(number));
             round_trip(&PeerAddr { id, addr: udp });
             round_trip(&PeerAddr { id, addr: PeerAddr { id, addr: MemoryAddr(number) } });
@@ -351,6 +370,9 @@ mod tests {
             }
             if let Ok(addr) = text.parse::<MemoryAddr>() {
                 prop_assert_eq!(addr.to_string(), text.clone());
+            }
+            if let Ok(addr) = text.parse::<TcpAddr>() {
+                round_trip(&addr);
             }
             let _ = text.parse::<PeerAddr<UdpAddr>>();
             let _ = text.parse::<At<String, MemoryAddr>>();
@@ -367,6 +389,25 @@ mod tests {
             "[::ffff:1.2.3.4]:5".parse(),
             Ok::<UdpAddr, AddrError>(UdpAddr(([1, 2, 3, 4], 5).into()))
         );
+    }
+
+    #[test]
+    fn an_address_on_tcp_is_one_to_eight_different_places() {
+        let places = |text: &str| text.parse().map(|addr: TcpAddr| addr.places().len());
+        assert_eq!(places("1.2.3.4:5"), Ok(1));
+        assert_eq!(places("[::1]:5,1.2.3.4:5"), Ok(2));
+        let eight =
+            "1.1.1.1:1,1.1.1.1:2,1.1.1.1:3,1.1.1.1:4,1.1.1.1:5,1.1.1.1:6,1.1.1.1:7,1.1.1.1:8";
+        assert_eq!(places(eight), Ok(8));
+        for text in ["", ",", "1.2.3.4:5,", "1.2.3.4", "1.2.3.4:5,1.2.3.4:5", "1.2.3.4:5, [::1]:5"]
+        {
+            assert_eq!(places(text), Err(AddrError::NotTcp), "{text}");
+        }
+        assert_eq!(places(&std::format!("{eight},1.1.1.1:9")), Err(AddrError::NotTcp));
+        let one = SocketAddr::from(([1, 2, 3, 4], 5));
+        let mapped = "[::ffff:1.2.3.4]:5".parse().expect("an address");
+        assert_eq!(TcpAddr::several([one, mapped]), Ok(one.into()), "one place in two forms");
+        assert_eq!(TcpAddr::several([]), Err(AddrError::NotTcp));
     }
 
     #[test]

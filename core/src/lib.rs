@@ -49,7 +49,7 @@ pub(crate) mod uvarint;
 
 pub use bytes::{Bytes, BytesMut};
 
-pub use crate::addr::{Addr, At, MemoryAddr, PeerAddr, UdpAddr};
+pub use crate::addr::{Addr, At, MemoryAddr, PeerAddr, TcpAddr, UdpAddr};
 pub use crate::driver::Node;
 pub use crate::filter::Filter;
 pub use crate::fragment::Fragmenter;

@@ -10,9 +10,9 @@ use core::time::Duration;
 use std::io;
 use std::sync::OnceLock;
 use std::thread;
-use tellask::driver::{self, Driver, MAX_WORKERS};
+use tellask::driver::{self, MAX_WORKERS};
 use tellask::time::{Epoch, UnixTime};
-use tellask::{Addr, Instant, Seed, UdpAddr};
+use tellask::{Instant, Seed, UdpAddr};
 
 /// smol's reactor, and executors of this crate's own for the drivers that nobody else runs.
 #[derive(Clone, Copy, Debug)]
@@ -77,12 +77,12 @@ impl driver::Runtime for Smol {
         true
     }
 
-    fn spawn<A: Addr + Send + Sync + 'static>(driver: Driver<A, Self>) -> io::Result<()> {
+    fn spawn(driver: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         Self::spawn_worker(driver, 0)
     }
 
-    fn spawn_worker<A: Addr + Send + Sync + 'static>(
-        driver: Driver<A, Self>,
+    fn spawn_worker(
+        driver: impl Future<Output = ()> + Send + 'static,
         worker: usize,
     ) -> io::Result<()> {
         let [first, ..] = &THREADS;

@@ -16,11 +16,11 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use tellask::driver::{
-    self, Driver, Left, ReceiveError, Run, Runtime, SendError, SocketCounters, UdpNode, segments,
+    self, Left, ReceiveError, Run, Runtime, SendError, SocketCounters, UdpNode, segments,
 };
 use tellask::identity::SecretKey;
 use tellask::time::UnixTime;
-use tellask::{Addr, BytesMut, DatagramInput, Limits, PeerAddr, Seed, UdpAddr};
+use tellask::{BytesMut, DatagramInput, Limits, PeerAddr, Seed, UdpAddr};
 use tellask_tokio::Tokio;
 
 /// How much more may be there afterwards: a twentieth, or less than a megabyte.
@@ -344,7 +344,7 @@ impl Runtime for InMemory {
         Tokio::is_here()
     }
 
-    fn spawn<A: Addr + Send + Sync + 'static>(driver: Driver<A, Self>) -> io::Result<()> {
+    fn spawn(driver: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         tokio::spawn(driver);
         Ok(())
     }

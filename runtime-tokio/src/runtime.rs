@@ -6,9 +6,9 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 use std::io;
-use tellask::driver::{self, Driver};
+use tellask::driver;
 use tellask::time::{Epoch, UnixTime};
-use tellask::{Addr, Instant, Seed, UdpAddr};
+use tellask::{Instant, Seed, UdpAddr};
 use tokio::time::Sleep;
 
 /// tokio, with its I/O and time drivers enabled, of either flavour.
@@ -48,7 +48,7 @@ impl driver::Runtime for Tokio {
         tokio::runtime::Handle::try_current().is_ok()
     }
 
-    fn spawn<A: Addr + Send + Sync + 'static>(driver: Driver<A, Self>) -> io::Result<()> {
+    fn spawn(driver: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         tokio::spawn(driver);
         Ok(())
     }

@@ -21,7 +21,7 @@ use tellask::mux::{Channel, Name, Varint};
 use tellask::text::{AnyAddr, Description, Label};
 use tellask::{
     At, DatagramInput, DatagramPort, Event, Instant, Limits, MemoryAddr, Node, PeerAddr, Seed,
-    Stack, UdpAddr,
+    Stack, TcpAddr, UdpAddr,
 };
 
 /// A target, by the name it has in `tests/fuzz`.
@@ -55,6 +55,7 @@ pub fn addresses(data: &[u8]) {
     }
     let Ok(text) = core::str::from_utf8(data) else { return };
     round_trip::<UdpAddr>(text);
+    round_trip::<TcpAddr>(text);
     round_trip::<MemoryAddr>(text);
     round_trip::<PeerAddr<UdpAddr>>(text);
     round_trip::<PeerAddr<PeerAddr<MemoryAddr>>>(text);

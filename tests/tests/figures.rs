@@ -4,6 +4,7 @@
 mod example;
 
 use std::collections::{BTreeMap, BTreeSet};
+use tellask::driver::StreamCounters;
 use tellask::identity::SecretKey;
 use tellask::multi::Scheme;
 use tellask::stats::Snapshot;
@@ -56,6 +57,7 @@ fn of_others() -> Snapshot {
     let streams = StreamPort::<MemoryAddr>::new(&limits);
     let mut snapshot = Snapshot::default();
     streams.stats(&mut snapshot);
+    StreamCounters::default().stats(&mut snapshot);
     multi.stats(&mut snapshot);
     par.stats(&mut snapshot);
     map.stats(&mut snapshot);

@@ -1,9 +1,9 @@
 //! Why a node does not start.
 
-use crate::addr::UdpAddr;
 use crate::text::BuildError;
 use core::error::Error;
 use core::fmt;
+use core::net::SocketAddr;
 use std::io;
 
 /// Why a node could not be started.
@@ -13,28 +13,28 @@ pub enum BindError {
     /// The caller's doing: another socket has this port.
     InUse {
         /// The address that was to be bound.
-        addr: UdpAddr,
+        addr: SocketAddr,
         /// What the system said.
         source: io::Error,
     },
     /// The caller's: no interface of this machine has this address.
     NotLocal {
         /// The address that was to be bound.
-        addr: UdpAddr,
+        addr: SocketAddr,
         /// What the system said.
         source: io::Error,
     },
     /// The caller's: this user may not bind this address.
     Denied {
         /// The address that was to be bound.
-        addr: UdpAddr,
+        addr: SocketAddr,
         /// What the system said.
         source: io::Error,
     },
     /// The system's: the socket could not be made or set up.
     Socket {
         /// The address that was to be bound.
-        addr: UdpAddr,
+        addr: SocketAddr,
         /// What the system said.
         source: io::Error,
     },
@@ -76,7 +76,7 @@ impl BindError {
         }
     }
 
-    pub(super) fn new(addr: UdpAddr, source: io::Error) -> Self {
+    pub(super) fn new(addr: SocketAddr, source: io::Error) -> Self {
         if source.kind() == io::ErrorKind::AddrInUse {
             Self::InUse { addr, source }
         } else if source.kind() == io::ErrorKind::AddrNotAvailable {
@@ -95,13 +95,13 @@ impl fmt::Display for BindError {
             Self::InUse { addr, .. } => write!(
                 f,
                 "another socket has port {}: choose another port, or 0 for any free one",
-                addr.0.port()
+                addr.port()
             ),
             Self::NotLocal { addr, .. } => write!(
                 f,
                 "no interface of this machine has the address {}: bind one of its own, or {} for all",
-                addr.0.ip(),
-                if addr.0.is_ipv4() { "0.0.0.0" } else { "[::]" }
+                addr.ip(),
+                if addr.is_ipv4() { "0.0.0.0" } else { "[::]" }
             ),
             Self::Denied { addr, .. } => write!(
                 f,

@@ -1,9 +1,10 @@
 //! From an address to a node and its driver, on any runtime.
 
 use super::bind::BindError;
-use super::burst::RUN_MAX;
+use super::datagrams::Udp;
 use super::handle::Handle;
-use super::runtime::{Runtime, Socket};
+use super::port::{Bind, Port, PortStack};
+use super::runtime::Runtime;
 use super::shared::Shared;
 use super::task::Driver;
 use crate::addr::{Addr, At, PeerAddr, Source, UdpAddr};
@@ -15,64 +16,55 @@ use crate::layer::Layer;
 use crate::limits::Limits;
 use crate::mux::{Mux, Name};
 use crate::p2pke::P2pke;
-use crate::port::{Datagram, DatagramInput, DatagramPort};
+use crate::port::DatagramPort;
 use crate::seed::Seed;
 use crate::stack::Stack;
-use crate::swarm::{Accept, BoxSwarm};
+use crate::swarm::Accept;
 use crate::text::{self, AnyAddr, Bottom, BuildError, Description, LayerSpec};
 use crate::time::{Anchor, Epoch, Instant};
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::format;
-use alloc::vec;
 use core::fmt;
 use core::marker::PhantomData;
 use core::net::SocketAddr;
 use std::sync::Arc;
 
 /// A stack over a UDP socket, chosen at run time.
-pub type UdpStack<A> = BoxSwarm<DatagramInput<UdpAddr>, Datagram<UdpAddr>, A>;
+pub type UdpStack<A> = PortStack<A, Udp>;
 
 /// A node on a runtime: a handle on its stack, cheap to clone.
-pub type UdpNode<A, R> = Handle<UdpStack<A>, <R as Runtime>::Clock>;
+pub type PortNode<A, R, P> = Handle<PortStack<A, P>, <R as Runtime>::Clock>;
+
+/// A node on UDP.
+pub type UdpNode<A, R> = PortNode<A, R, Udp>;
 
 /// A node, and what is to be run for it.
-pub type Bound<A, R> = (UdpNode<A, R>, Driver<A, R>);
-
-/// The largest datagram that works towards everybody: what IPv6 guarantees (RFC 8200, section 5),
-/// less the headers of IPv6 and UDP.
-const MTU_FLOOR: usize = 1_232;
-
-/// The largest datagram that Ethernet carries, less the headers of IPv6 and UDP: for layers that find out
-/// what works towards each peer.
-const MTU_ETHERNET: usize = 1_452;
+pub type Bound<A, R, P = Udp> = (PortNode<A, R, P>, Driver<A, R, P>);
 
 /// Stands for the address of a stack that has no socket.
 pub(super) const MEMORY: UdpAddr =
     UdpAddr(SocketAddr::new(core::net::IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED), 0));
 
-/// A node to be: its socket's address, its layers, and its settings in any order.
+/// A node to be: its sockets, its layers, and its settings in any order.
 #[must_use = "a builder does nothing until `spawn` or `bind` is called"]
-pub struct Builder<A, R> {
-    pub(super) addr: UdpAddr,
-    mtu: Option<usize>,
-    /// The MTU where none was said.
-    usual_mtu: usize,
+pub struct Builder<A, R, P: Port = Udp> {
+    pub(super) port: P,
     pub(super) limits: Limits,
     pub(super) seed: Option<Seed>,
     accept: Accept,
     layers: u32,
-    stack: Recipe<A>,
+    stack: Recipe<A, P>,
     runtime: PhantomData<fn() -> R>,
 }
 
-type Recipe<A> = Box<dyn FnOnce(&Parts) -> Result<UdpStack<A>, BuildError> + Send>;
+type Recipe<A, P> = Box<dyn FnOnce(&Parts) -> Result<PortStack<A, P>, BuildError> + Send>;
 
 /// A stack that no socket was bound for yet.
-pub(super) struct Built<A> {
-    pub(super) stack: UdpStack<A>,
+pub(super) struct Built<A, P: Port> {
+    pub(super) stack: PortStack<A, P>,
     pub(super) limits: Limits,
-    pub(super) mtu: usize,
+    pub(super) port: P,
 }
 
 /// What a layer is made of when its node starts.
@@ -101,17 +93,8 @@ impl<R: Runtime> Builder<UdpAddr, R> {
     /// Without a layer on it, the node sends and receives in the clear, and whom a message is from is no
     /// more than what the network says.
     pub fn udp(addr: UdpAddr) -> Self {
-        Self {
-            addr,
-            mtu: None,
-            usual_mtu: MTU_FLOOR,
-            limits: Limits::default(),
-            seed: None,
-            accept: Accept::default(),
-            layers: 0,
-            stack: Box::new(|parts| Ok(Box::new(DatagramPort::new(&parts.limits)))),
-            runtime: PhantomData,
-        }
+        let port = |parts: &Parts| Ok(Box::new(DatagramPort::new(&parts.limits)) as UdpStack<_>);
+        Self::on(Udp::new(addr), 0, port)
     }
 }
 
@@ -123,9 +106,9 @@ impl<R: Runtime> Builder<AnyAddr, R> {
     /// Where the bottom is not `udp`, or the key is missing, the node does not start.
     pub fn stack(description: &Description, key: Option<SecretKey>) -> Self {
         let (addr, described) = match description.bottom() {
-            Bottom::Udp(addr) => (addr, Ok(description.clone())),
+            Bottom::Udp(addr) => (*addr, Ok(description.clone())),
             // Never bound: there is no stack to bind it for.
-            Bottom::Memory(_) => (MEMORY, Err(BuildError::WrongBottom)),
+            Bottom::Tcp(_) | Bottom::Memory(_) => (MEMORY, Err(BuildError::WrongBottom)),
         };
         let key = key.map(SecretKey::in_earnest);
         let recipe = move |parts: &Parts| {
@@ -135,47 +118,40 @@ impl<R: Runtime> Builder<AnyAddr, R> {
         };
         let layers = description.layers().len() as u32;
         let probes = description.layers().first() == Some(&LayerSpec::Quic);
-        let usual_mtu = if probes { MTU_ETHERNET } else { MTU_FLOOR };
-        let Builder { mtu, limits, seed, accept, runtime, .. } = Builder::udp(addr);
-        let stack = Box::new(recipe);
-        Self { addr, mtu, usual_mtu, limits, seed, accept, layers, stack, runtime }
+        let mut port = Udp::new(addr);
+        if probes {
+            port.probes();
+        }
+        Self::on(port, layers, recipe)
+    }
+}
+
+impl<A, R, P: Port> Builder<A, R, P> {
+    /// With this many layers so far.
+    pub(super) fn on<F>(port: P, layers: u32, stack: F) -> Self
+    where
+        F: FnOnce(&Parts) -> Result<PortStack<A, P>, BuildError> + Send + 'static,
+    {
+        Self {
+            port,
+            limits: Limits::default(),
+            seed: None,
+            accept: Accept::default(),
+            layers,
+            stack: Box::new(stack),
+            runtime: PhantomData,
+        }
     }
 }
 
 impl<A: Addr + Send + Sync + 'static, R: Runtime> Builder<A, R> {
-    /// The bounds of the node, in place of the defaults.
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// The seed of all the node's randomness, in place of 32 bytes from the operating system. For
-    /// tests: whoever knows it knows every secret that the node draws.
-    pub fn seed(mut self, seed: Seed) -> Self {
-        self.seed = Some(seed);
-        self
-    }
-
     /// The largest datagram that works towards everybody, in bytes: 1,232 by default, which holds
     /// on every path that IPv6 may take; 65,507 at the most. Right under QUIC it is 1,452 by default, up to which
     /// that finds out by itself what a path takes. Larger ones are for networks that are
     /// known to carry them, such as the loopback interface or jumbo frames.
     pub fn mtu(mut self, bytes: usize) -> Self {
-        self.mtu = Some(bytes.min(RUN_MAX));
+        self.port.set_mtu(bytes);
         self
-    }
-
-    /// Secures the node with p2pke: peers prove their keys, and messages are encrypted. Its addresses
-    /// are then [`PeerAddr`]s, and this node's id is that of `key`.
-    pub fn secured(self, key: SecretKey) -> Builder<PeerAddr<A>, R>
-    where
-        A: Source,
-    {
-        let key = key.in_earnest();
-        self.layer(|lower, parts| {
-            let Parts { limits, seed, clock, accept, .. } = parts;
-            Box::new(Stack::new(lower, P2pke::new(key, seed, *clock, accept.clone(), limits)))
-        })
     }
 
     /// Puts the node on QUIC: peers prove their keys, messages of up to 1 MiB are encrypted and arrive as
@@ -203,9 +179,37 @@ impl<A: Addr + Send + Sync + 'static, R: Runtime> Builder<A, R> {
             Ok(Box::new(Stack::new(lower, quic)))
         });
         if on_udp {
-            builder.usual_mtu = MTU_ETHERNET;
+            builder.port.probes();
         }
         builder
+    }
+}
+
+impl<A: Addr + Send + Sync + 'static, R: Runtime, P: Port> Builder<A, R, P> {
+    /// The bounds of the node, in place of the defaults.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The seed of all the node's randomness, in place of 32 bytes from the operating system. For
+    /// tests: whoever knows it knows every secret that the node draws.
+    pub fn seed(mut self, seed: Seed) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Secures the node with p2pke: peers prove their keys, and messages are encrypted. Its addresses
+    /// are then [`PeerAddr`]s, and this node's id is that of `key`.
+    pub fn secured(self, key: SecretKey) -> Builder<PeerAddr<A>, R, P>
+    where
+        A: Source,
+    {
+        let key = key.in_earnest();
+        self.layer(|lower, parts| {
+            let Parts { limits, seed, clock, accept, .. } = parts;
+            Box::new(Stack::new(lower, P2pke::new(key, seed, *clock, accept.clone(), limits)))
+        })
     }
 
     /// Lets the node tell messages of up to `bytes` bytes, in up to 255 fragments. Where one of them is lost,
@@ -236,7 +240,7 @@ impl<A: Addr + Send + Sync + 'static, R: Runtime> Builder<A, R> {
     pub fn channels<N: Into<Name>>(
         self,
         channels: impl IntoIterator<Item = N>,
-    ) -> Builder<At<Name, A>, R> {
+    ) -> Builder<At<Name, A>, R, P> {
         let names: BTreeSet<Name> = channels.into_iter().map(Into::into).collect();
         self.try_layer(|lower, parts| {
             let mux = Mux::new(&parts.limits).with_channels(names).map_err(BuildError::Channels)?;
@@ -247,18 +251,18 @@ impl<A: Addr + Send + Sync + 'static, R: Runtime> Builder<A, R> {
 
     /// Puts any other layer on the stack: `layer` gets the stack so far, and returns it with the layer
     /// on it.
-    pub fn layer<B, F>(self, layer: F) -> Builder<B, R>
+    pub fn layer<B, F>(self, layer: F) -> Builder<B, R, P>
     where
-        F: FnOnce(UdpStack<A>, &Parts) -> UdpStack<B> + Send + 'static,
+        F: FnOnce(PortStack<A, P>, &Parts) -> PortStack<B, P> + Send + 'static,
     {
         self.try_layer(|lower, parts| Ok(layer(lower, parts)))
     }
 
-    fn try_layer<B, F>(self, layer: F) -> Builder<B, R>
+    fn try_layer<B, F>(self, layer: F) -> Builder<B, R, P>
     where
-        F: FnOnce(UdpStack<A>, &Parts) -> Result<UdpStack<B>, BuildError> + Send + 'static,
+        F: FnOnce(PortStack<A, P>, &Parts) -> Result<PortStack<B, P>, BuildError> + Send + 'static,
     {
-        let Self { addr, mtu, usual_mtu, limits, seed, accept, layers, stack, runtime } = self;
+        let Self { port, limits, seed, accept, layers, stack, runtime } = self;
         let layers = layers + 1;
         let stack = Box::new(move |parts: &Parts| {
             let lower = stack(parts)?;
@@ -266,52 +270,56 @@ impl<A: Addr + Send + Sync + 'static, R: Runtime> Builder<A, R> {
             let seed = parts.seed.child(&format!("layer {layers}"));
             layer(lower, &Parts { seed, ..parts.clone() })
         });
-        Builder { addr, mtu, usual_mtu, limits, seed, accept, layers, stack, runtime }
+        Builder { port, limits, seed, accept, layers, stack, runtime }
     }
 
-    /// Binds the socket, and has the runtime run the node's driver.
+    /// Binds the sockets, and has the runtime run the node's driver.
     ///
     /// Cancel-safe: where it is dropped there is no node.
     ///
     /// # Errors
-    /// The socket cannot be bound, the stack cannot be built, or no runtime runs here; the error says what
+    /// A socket cannot be bound, the stack cannot be built, or no runtime runs here; the error says what
     /// would be right.
-    pub async fn spawn(self) -> Result<UdpNode<A, R>, BindError> {
+    pub async fn spawn(self) -> Result<PortNode<A, R, P>, BindError>
+    where
+        P: Bind<R>,
+    {
         let (node, driver) = self.bind()?;
         R::spawn(driver).map_err(|source| BindError::NotRun { source })?;
         Ok(node)
     }
 
-    /// Binds the socket, and gives the node with its driver: the caller has an executor run it.
+    /// Binds the sockets, and gives the node with its driver: the caller has an executor run it.
     ///
     /// # Errors
     /// As those of [`spawn`](Self::spawn).
-    pub fn bind(self) -> Result<Bound<A, R>, BindError> {
+    pub fn bind(self) -> Result<Bound<A, R, P>, BindError>
+    where
+        P: Bind<R>,
+    {
         if !R::is_here() {
             return Err(BindError::NoRuntime);
         }
-        let addr = self.addr;
-        let Built { mut stack, limits, mtu } = self.build()?;
-        let socket = R::bind(addr).map_err(|source| BindError::new(addr, source))?;
-        let local = vec![socket.local()];
-        stack.handle_input(Instant::ZERO, DatagramInput::Bound { local, mtu });
+        let Built { mut stack, limits, port } = self.build()?;
+        let (pump, bound) = port.bind(&limits)?;
+        stack.handle_input(Instant::ZERO, bound);
         let shared = Arc::new(Shared::new(stack, R::clock(), &limits));
-        Ok((Handle::new(Arc::clone(&shared)), Driver::new(socket, shared)))
+        Ok((Handle::new(Arc::clone(&shared)), Driver::new(pump, shared, None)))
     }
 
     /// Makes the stack.
-    pub(super) fn build(self) -> Result<Built<A>, BindError> {
+    pub(super) fn build(self) -> Result<Built<A, P>, BindError> {
         let seed = self.seed.map_or_else(R::seed, Ok);
         let seed = seed.map_err(|source| BindError::NoRandomness { source })?;
         let clock = Anchor { at: Instant::ZERO, date: R::date() };
         let epoch = R::epoch();
         let parts = Parts { limits: self.limits, seed, clock, accept: self.accept, epoch };
         let stack = (self.stack)(&parts).map_err(|source| BindError::Stack { source })?;
-        Ok(Built { stack, limits: parts.limits, mtu: self.mtu.unwrap_or(self.usual_mtu) })
+        Ok(Built { stack, limits: parts.limits, port: self.port })
     }
 }
 
-impl<A: Addr, R: Runtime> Builder<PeerAddr<A>, R> {
+impl<A: Addr, R: Runtime, P: Port> Builder<PeerAddr<A>, R, P> {
     /// Whom the node talks to; anyone by default. [`Handle::set_accept`] changes it later. Under channels,
     /// say it before [`channels`](Self::channels), and change it with [`Setting::Accept`](crate::swarm::Setting).
     pub fn accept(mut self, accept: Accept) -> Self {
@@ -320,7 +328,7 @@ impl<A: Addr, R: Runtime> Builder<PeerAddr<A>, R> {
     }
 }
 
-impl<R: Runtime> Builder<AnyAddr, R> {
+impl<R: Runtime, P: Port> Builder<AnyAddr, R, P> {
     /// Whom the secure layers of the stack talk to; anyone by default. [`Handle::set`] changes it later, with
     /// [`Setting::Accept`](crate::swarm::Setting).
     pub fn accept(mut self, accept: Accept) -> Self {
@@ -329,11 +337,8 @@ impl<R: Runtime> Builder<AnyAddr, R> {
     }
 }
 
-impl<A, R> fmt::Debug for Builder<A, R> {
+impl<A, R, P: Port + fmt::Debug> fmt::Debug for Builder<A, R, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
-            .field("addr", &self.addr)
-            .field("mtu", &self.mtu)
-            .finish_non_exhaustive()
+        f.debug_struct("Builder").field("port", &self.port).finish_non_exhaustive()
     }
 }

@@ -23,6 +23,8 @@ use super::close::CloseError;
 use super::counters::SocketCounters;
 use super::inbox::Inbox;
 use super::notice::{ListenerId, Listeners, Notice};
+#[cfg(feature = "std")]
+use super::streams::StreamCounters;
 use super::wait::{WaitList, Wakes};
 use crate::identity::PublicKey;
 use crate::layer::earliest;
@@ -63,6 +65,9 @@ pub struct Hub<L: Swarm> {
     pub(super) wakes: Wakes,
     last_id: u64,
     socket: SocketCounters,
+    // Where it is on TCP, in place of those.
+    #[cfg(feature = "std")]
+    streams: Option<StreamCounters>,
     // Raised since the driver last took them; none where nobody asked for them.
     floors: Vec<(PublicKey, Tai64n)>,
 }
@@ -145,6 +150,8 @@ impl<L: Swarm> Hub<L> {
             wakes: Wakes::default(),
             last_id: 0,
             socket: SocketCounters::default(),
+            #[cfg(feature = "std")]
+            streams: None,
             floors: Vec::new(),
         }
     }
@@ -397,7 +404,7 @@ impl<L: Swarm> Hub<L> {
     #[must_use]
     pub fn stats(&self) -> Snapshot {
         let mut snapshot = self.node.stats();
-        self.socket.stats(&mut snapshot);
+        self.write_socket(&mut snapshot);
         snapshot.enter(format_args!("hub"));
         snapshot.counter("received_but_dropped", self.inbox.dropped);
         snapshot.counter("notices_missed", self.listeners.missed);
@@ -466,6 +473,20 @@ impl<L: Swarm> Hub<L> {
     /// The socket's figures, for [`stats`](Self::stats).
     pub fn report(&mut self, counters: &SocketCounters) {
         self.socket = *counters;
+    }
+
+    /// The figures of the sockets of a node on TCP, for [`stats`](Self::stats).
+    #[cfg(feature = "std")]
+    pub const fn report_streams(&mut self, counters: &StreamCounters) {
+        self.streams = Some(*counters);
+    }
+
+    fn write_socket(&self, sink: &mut dyn StatsSink) {
+        #[cfg(feature = "std")]
+        if let Some(streams) = &self.streams {
+            return streams.stats(sink);
+        }
+        self.socket.stats(sink);
     }
 
     /// The floors that were raised since, into `floors`, for the node's other workers.

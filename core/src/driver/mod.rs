@@ -23,6 +23,8 @@ mod counters;
 #[cfg(feature = "std")]
 mod crew;
 #[cfg(feature = "std")]
+mod datagrams;
+#[cfg(feature = "std")]
 mod exchange;
 #[cfg(feature = "std")]
 mod group;
@@ -32,10 +34,14 @@ mod hub;
 mod inbox;
 mod notice;
 #[cfg(feature = "std")]
+mod port;
+#[cfg(feature = "std")]
 mod runtime;
 #[cfg(feature = "std")]
 mod shared;
 mod steering;
+#[cfg(feature = "std")]
+mod streams;
 #[cfg(feature = "std")]
 mod task;
 mod wait;
@@ -50,10 +56,12 @@ pub use backoff::Backoff;
 #[cfg(feature = "std")]
 pub use bind::BindError;
 #[cfg(feature = "std")]
-pub use builder::{Bound, Builder, Parts, UdpNode, UdpStack};
+pub use builder::{Bound, Builder, Parts, PortNode, UdpNode, UdpStack};
 pub use burst::{Burst, RUN_MAX, Run, segments};
 pub use close::CloseError;
 pub use counters::SocketCounters;
+#[cfg(feature = "std")]
+pub use datagrams::{Datagrams, Udp};
 #[cfg(feature = "std")]
 pub use exchange::{FLOORS, FLOORS_OWED, HANDED_OVER, HANDED_OVER_BYTES, Handed, Seat};
 #[cfg(feature = "std")]
@@ -61,10 +69,17 @@ pub use handle::{Ask, Events, Handle, PATIENCE, Request};
 pub use hub::{Hub, Park, Stage, Ticket};
 pub use notice::{ListenerId, NOTICES, Notice};
 #[cfg(feature = "std")]
+pub use port::{Awake, Bind, Met, Port, PortStack, Pump};
+#[cfg(feature = "std")]
 pub use runtime::{Left, ReceiveError, Runtime, SendError, Socket, Timer};
 #[cfg(feature = "std")]
 pub use shared::{Clock, Shared};
 pub use steering::Steering;
+#[cfg(feature = "std")]
+pub use streams::{
+    DIAL_PATIENCE, Listener, STAGGER, Stream, StreamCounters, StreamRuntime, Streams, Tcp,
+    TcpBuilder, TcpNode, TcpStack,
+};
 #[cfg(feature = "std")]
 pub use task::Driver;
 pub use wait::Wakes;

@@ -1,18 +1,18 @@
 //! What a runtime gives a node: a clock, a timer, a socket, and somebody who runs its driver.
 //!
 //! Whoever implements [`Runtime`] has an adapter: [`Builder`](super::Builder), [`Handle`](super::Handle) and
-//! [`Driver`] are the same on all of them.
+//! [`Driver`](super::Driver) are the same on all of them.
 
 use super::burst::Run;
 use super::counters::SocketCounters;
 use super::shared::Clock;
-use super::task::Driver;
-use crate::addr::{Addr, UdpAddr};
+use crate::addr::UdpAddr;
 use crate::port::DatagramInput;
 use crate::seed::Seed;
 use crate::time::{Epoch, Instant, UnixTime};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::future::Future;
 use core::task::{Context, Poll};
 use std::io;
 
@@ -62,19 +62,19 @@ pub trait Runtime: Sized + Send + Sync + 'static {
     /// Whether the runtime runs here, so that sockets can be bound and drivers run.
     fn is_here() -> bool;
 
-    /// Has the runtime run this driver.
+    /// Has the runtime run this [driver](super::Driver).
     ///
     /// # Errors
     /// It cannot.
-    fn spawn<A: Addr + Send + Sync + 'static>(driver: Driver<A, Self>) -> io::Result<()>;
+    fn spawn(driver: impl Future<Output = ()> + Send + 'static) -> io::Result<()>;
 
     /// Has the runtime run this driver, which is that of one `worker` of a node, counted from 0: each
     /// is best run in another thread.
     ///
     /// # Errors
     /// It cannot.
-    fn spawn_worker<A: Addr + Send + Sync + 'static>(
-        driver: Driver<A, Self>,
+    fn spawn_worker(
+        driver: impl Future<Output = ()> + Send + 'static,
         worker: usize,
     ) -> io::Result<()> {
         let _ = worker;

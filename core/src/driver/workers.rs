@@ -15,16 +15,16 @@
 
 use super::bind::BindError;
 use super::builder::{Builder, UdpNode};
+use super::datagrams::Datagrams;
 use super::exchange::Seat;
 use super::group::{Group, Route};
 use super::handle::Handle;
-use super::runtime::{Runtime, Socket};
+use super::runtime::Runtime;
 use super::shared::Shared;
 use super::steering::Steering;
 use super::task::Driver;
 use crate::addr::{Addr, Source, UdpAddr};
 use crate::layer::Layer;
-use crate::port::DatagramInput;
 use crate::swarm::{Command, Setting, Swarm};
 use crate::time::Instant;
 use alloc::format;
@@ -94,7 +94,7 @@ impl<A: Addr + Source + Send + Sync + 'static, R: Runtime> Workers<A, R> {
         let seed = builders.iter_mut().find_map(|builder| builder.seed.take());
         let seed = seed.map_or_else(R::seed, Ok);
         let seed = seed.map_err(|source| BindError::NoRandomness { source })?;
-        let addr = builders.first().map_or(super::builder::MEMORY, |builder| builder.addr);
+        let addr = builders.first().map_or(super::builder::MEMORY, |builder| builder.port.addr);
 
         let stacks = (0..).zip(builders).map(|(worker, mut builder)| {
             builder.limits = builder.limits.divided(count);
@@ -102,13 +102,13 @@ impl<A: Addr + Source + Send + Sync + 'static, R: Runtime> Workers<A, R> {
             builder.build()
         });
         let stacks = stacks.collect::<Result<Vec<_>, _>>()?;
-        let sockets = R::bind_shared(addr, count).map_err(|source| BindError::new(addr, source))?;
+        let sockets =
+            R::bind_shared(addr, count).map_err(|source| BindError::new(addr.0, source))?;
 
         let steering = Steering::new(&seed, workers);
         let mut all = Vec::new();
         for (mut built, socket) in stacks.into_iter().zip(&sockets) {
-            let bound = DatagramInput::Bound { local: vec![socket.local()], mtu: built.mtu };
-            built.stack.handle_input(Instant::ZERO, bound);
+            built.stack.handle_input(Instant::ZERO, built.port.bound(socket));
             let tells = Command::Set(Setting::TellFloors(true));
             built.stack.handle_command(Instant::ZERO, tells);
             if built.stack.local_addrs().iter().any(|addr| carrier(addr).is_none()) {
@@ -123,7 +123,7 @@ impl<A: Addr + Source + Send + Sync + 'static, R: Runtime> Workers<A, R> {
 
         let drivers = sockets.into_iter().zip(all).zip(Seat::all(&steering));
         let drivers = drivers.map(|((socket, shared), seat)| {
-            Driver::seated(socket, shared, seat, Arc::clone(&group))
+            Driver::new(Datagrams::new(socket, Some(seat)), shared, Some(Arc::clone(&group)))
         });
         let drivers = drivers.collect();
         Ok((Handle::of(group), drivers))

@@ -1,6 +1,6 @@
 //! The one address type of stacks from text.
 
-use crate::addr::{At, MemoryAddr, PeerAddr, Source, UdpAddr};
+use crate::addr::{At, MemoryAddr, PeerAddr, Source, TcpAddr, UdpAddr};
 use crate::filter::Keyed;
 use crate::identity::PeerId;
 use crate::mux::Channel;
@@ -21,7 +21,8 @@ pub const MAX_DEPTH: usize = 16;
 ///
 /// | text | of |
 /// |---|---|
-/// | `192.0.2.1:7000` | a UDP socket |
+/// | `192.0.2.1:7000` | a UDP socket, or a place on TCP |
+/// | `[2001:db8::1]:7000,192.0.2.1:7000` | several places on TCP that lead to one node |
 /// | `7` | a node in memory |
 /// | `<peer id>@<address>` | a peer of a secured swarm |
 /// | `<label>://<address>` | a channel of a multiplexer, a transport |
@@ -30,8 +31,10 @@ pub const MAX_DEPTH: usize = 16;
 /// those of peers who are heard often do.
 #[derive(Clone)]
 pub enum AnyAddr {
-    /// Of a UDP socket.
+    /// Of a UDP socket; also of a node on TCP that has one place.
     Udp(UdpAddr),
+    /// Of a node on TCP that has several places.
+    Tcp(Arc<TcpAddr>),
     /// Of a node in memory.
     Memory(MemoryAddr),
     /// Of a peer of a secured swarm.
@@ -45,7 +48,7 @@ impl AnyAddr {
     #[must_use]
     pub fn below(&self) -> Option<&Self> {
         match self {
-            Self::Udp(_) | Self::Memory(_) => None,
+            Self::Udp(_) | Self::Tcp(_) | Self::Memory(_) => None,
             Self::Peer(peer) => Some(&peer.addr),
             Self::At(at) => Some(&at.addr),
         }
@@ -64,6 +67,7 @@ impl AnyAddr {
                     };
                     return spot ^ ip as usize ^ usize::from(addr.port());
                 }
+                Self::Tcp(addr) => return spot ^ addr.places().len(),
                 Self::Memory(MemoryAddr(number)) => return spot ^ *number as usize,
                 Self::Peer(peer) => return spot ^ spot_of(&peer.id),
                 Self::At(at) => {
@@ -85,10 +89,13 @@ impl PartialEq for AnyAddr {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Udp(a), Self::Udp(b)) => a == b,
+            (Self::Tcp(a), Self::Tcp(b)) => a == b,
             (Self::Memory(a), Self::Memory(b)) => a == b,
             (Self::Peer(a), Self::Peer(b)) => Arc::ptr_eq(a, b) || a == b,
             (Self::At(a), Self::At(b)) => Arc::ptr_eq(a, b) || a == b,
-            (Self::Udp(_) | Self::Memory(_) | Self::Peer(_) | Self::At(_), _) => false,
+            (Self::Udp(_) | Self::Tcp(_) | Self::Memory(_) | Self::Peer(_) | Self::At(_), _) => {
+                false
+            }
         }
     }
 }
@@ -109,15 +116,17 @@ impl Ord for AnyAddr {
             Self::Memory(_) => 1,
             Self::Peer(_) => 2,
             Self::At(_) => 3,
+            Self::Tcp(_) => 4,
         };
         match (self, other) {
             (Self::Udp(a), Self::Udp(b)) => a.cmp(b),
+            (Self::Tcp(a), Self::Tcp(b)) => a.cmp(b),
             (Self::Memory(a), Self::Memory(b)) => a.cmp(b),
             (Self::Peer(a), Self::Peer(b)) if Arc::ptr_eq(a, b) => Ordering::Equal,
             (Self::Peer(a), Self::Peer(b)) => a.cmp(b),
             (Self::At(a), Self::At(b)) if Arc::ptr_eq(a, b) => Ordering::Equal,
             (Self::At(a), Self::At(b)) => a.cmp(b),
-            (Self::Udp(_) | Self::Memory(_) | Self::Peer(_) | Self::At(_), _) => {
+            (Self::Udp(_) | Self::Tcp(_) | Self::Memory(_) | Self::Peer(_) | Self::At(_), _) => {
                 rank(self).cmp(&rank(other))
             }
         }
@@ -129,6 +138,7 @@ impl Hash for AnyAddr {
         core::mem::discriminant(self).hash(state);
         match self {
             Self::Udp(addr) => addr.hash(state),
+            Self::Tcp(addr) => addr.hash(state),
             Self::Memory(addr) => addr.hash(state),
             Self::Peer(peer) => peer.hash(state),
             Self::At(at) => at.hash(state),
@@ -140,6 +150,7 @@ impl Source for AnyAddr {
     fn network(&self) -> Option<u128> {
         match self {
             Self::Udp(addr) => addr.network(),
+            Self::Tcp(addr) => addr.network(),
             Self::Memory(addr) => addr.network(),
             Self::Peer(peer) => peer.network(),
             Self::At(at) => at.network(),
@@ -149,6 +160,7 @@ impl Source for AnyAddr {
     fn carrier(&self) -> Option<UdpAddr> {
         match self {
             Self::Udp(addr) => addr.carrier(),
+            Self::Tcp(addr) => addr.carrier(),
             Self::Memory(addr) => addr.carrier(),
             Self::Peer(peer) => peer.carrier(),
             Self::At(at) => at.carrier(),
@@ -159,7 +171,7 @@ impl Source for AnyAddr {
 impl Keyed for AnyAddr {
     fn key(&self) -> Option<&PeerId> {
         match self {
-            Self::Udp(_) | Self::Memory(_) => None,
+            Self::Udp(_) | Self::Tcp(_) | Self::Memory(_) => None,
             Self::Peer(peer) => Some(&peer.id),
             Self::At(at) => at.addr.key(),
         }
@@ -170,6 +182,7 @@ impl fmt::Display for AnyAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Udp(addr) => addr.fmt(f),
+            Self::Tcp(addr) => fmt::Display::fmt(addr, f),
             Self::Memory(addr) => fmt::Display::fmt(addr, f),
             Self::Peer(peer) => fmt::Display::fmt(peer, f),
             Self::At(at) => fmt::Display::fmt(at, f),
@@ -209,7 +222,11 @@ impl FromStr for AnyAddr {
         }
         let bottom = match rest.parse() {
             Ok(addr) => Self::Memory(addr),
-            Err(_) => Self::Udp(rest.parse().map_err(|_| AnyAddrError::Bottom)?),
+            Err(_) => match rest.parse() {
+                Ok(addr) => Self::Udp(addr),
+                // One place was read just now, in each of its forms.
+                Err(_) => Self::Tcp(Arc::new(rest.parse().map_err(|_| AnyAddrError::Bottom)?)),
+            },
         };
         Ok(outers.into_iter().rfold(bottom, |addr, outer| match outer {
             Outer::Peer(id) => Self::Peer(Arc::new(PeerAddr { id, addr })),

@@ -2,7 +2,7 @@
 
 use super::lift::{Lift, Lifted};
 use super::{AnyAddr, Bottom, ChannelKind, Description, Label, LayerSpec};
-use crate::addr::{Addr, At, MemoryAddr, PeerAddr, UdpAddr};
+use crate::addr::{Addr, At, MemoryAddr, PeerAddr, TcpAddr, UdpAddr};
 use crate::ask::Asking;
 use crate::filter::Filter;
 use crate::fragment::Fragmenter;
@@ -105,9 +105,22 @@ pub fn memory_port(limits: &Limits) -> AnySwarm<DatagramInput<MemoryAddr>, Datag
     Box::new(Lift::new(DatagramPort::new(limits)))
 }
 
+/// What makes messages of the bytes of connections and proves its peers' keys, on its stream port, as the swarm that a
+/// description is built on: for [`Bottom::Tcp`].
+///
+/// [`Bottom::Tcp`]: super::Bottom::Tcp
+#[must_use]
+pub fn over_streams<L>(layer: L) -> AnySwarm<L::Input, L::Transmit>
+where
+    L: Swarm<Addr = PeerAddr<TcpAddr>> + Send + 'static,
+{
+    Box::new(Lift::new(layer))
+}
+
 impl Description {
     /// Puts the layers on `bottom`, which is what [`Description::bottom`] names: a [`udp_port`], a [`memory_port`], or
-    /// anything else whose addresses are [`AnyAddr`].
+    /// anything else whose addresses are [`AnyAddr`]. Where it names TCP, `bottom` has the first layer on it already:
+    /// see [`over_streams`].
     ///
     /// # Errors
     /// There is no key for a secured stack, or too many channels.
@@ -119,6 +132,9 @@ impl Description {
         let mut stack = bottom;
         let mut number = 1;
         let mut rest = &self.layers[..];
+        if matches!(self.bottom, Bottom::Tcp(_)) {
+            (number, rest) = (2, rest.get(1..).unwrap_or_default());
+        }
         while let Some((layer, above)) = rest.split_first() {
             let seed = parts.seed(number);
             // Layers that nearly always stand together go into one box: a message passes a box

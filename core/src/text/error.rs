@@ -87,6 +87,10 @@ pub enum Problem {
         /// Which.
         layer: &'static str,
     },
+    /// What stands right on connections, or the bottom alone, makes no messages of their bytes.
+    OnStreams,
+    /// The layer stands on connections, and there are none right below it.
+    NotOnStreams,
     /// There are more than [`MAX_LAYERS`] layers.
     TooMany,
 }
@@ -115,16 +119,16 @@ impl StackError {
         let word = self.word();
         match &self.problem {
             Problem::TooLong => write!(f, "the text is longer than {MAX_TEXT} bytes"),
-            Problem::NoBottom => {
-                f.write_str("a stack begins with its bottom: udp://ip:port or memory://number")
-            }
+            Problem::NoBottom => f.write_str(
+                "a stack begins with its bottom: udp://ip:port, tcp://ip:port or memory://number",
+            ),
             Problem::NotBottom => write!(
                 f,
-                "`{word}` is no bottom: a stack begins with udp://ip:port or memory://number"
+                "`{word}` is no bottom: a stack begins with udp://ip:port, tcp://ip:port or memory://number"
             ),
             Problem::UnknownBottom { nearest } => {
                 write!(f, "there is no bottom `{word}`")?;
-                or(f, nearest, "the bottoms are udp and memory")
+                or(f, nearest, "the bottoms are udp, tcp and memory")
             }
             Problem::BottomAbove => {
                 f.write_str("a bottom stands first in its stack, and there is only one")
@@ -167,6 +171,14 @@ impl StackError {
                 f,
                 "`{word}` needs a {layer} somewhere below it, without which nothing would pass"
             ),
+            Problem::OnStreams => write!(
+                f,
+                "`{word}` makes no messages of the bytes that TCP carries: put ssh right on the bottom, as in \
+                 tcp://ip:port | ssh"
+            ),
+            Problem::NotOnStreams => {
+                write!(f, "`{word}` stands on connections: put it right on a tcp://ip:port")
+            }
             Problem::TooMany => write!(f, "`{word}` is one layer over the limit of {MAX_LAYERS}"),
         }
     }

@@ -1,7 +1,7 @@
 //! A swarm over its own addresses, as one over [`AnyAddr`].
 
 use super::addr::{AnyAddr, Label, spot_of};
-use crate::addr::{Addr, At, MemoryAddr, PeerAddr, UdpAddr};
+use crate::addr::{Addr, At, MemoryAddr, PeerAddr, TcpAddr, UdpAddr};
 use crate::layer::Layer;
 use crate::mux::Varint;
 use crate::stats::StatsSink;
@@ -65,6 +65,37 @@ impl Lifted for MemoryAddr {
 
     fn spot(&self) -> usize {
         0
+    }
+}
+
+/// A place alone is in common what it is on UDP: their texts are the same.
+fn lift_tcp(addr: &TcpAddr) -> AnyAddr {
+    match addr.places() {
+        [place] => AnyAddr::Udp(UdpAddr(*place)),
+        [..] => AnyAddr::Tcp(Arc::new(addr.clone())),
+    }
+}
+
+impl Lifted for PeerAddr<TcpAddr> {
+    const SHARED: bool = true;
+
+    fn lift(&self) -> AnyAddr {
+        let (id, addr) = (self.id, lift_tcp(&self.addr));
+        AnyAddr::Peer(Arc::new(PeerAddr { id, addr }))
+    }
+
+    fn lower(addr: &AnyAddr) -> Option<Self> {
+        let AnyAddr::Peer(peer) = addr else { return None };
+        let addr = match &peer.addr {
+            AnyAddr::Udp(UdpAddr(place)) => (*place).into(),
+            AnyAddr::Tcp(addr) => (**addr).clone(),
+            AnyAddr::Memory(_) | AnyAddr::Peer(_) | AnyAddr::At(_) => return None,
+        };
+        Some(Self { id: peer.id, addr })
+    }
+
+    fn spot(&self) -> usize {
+        spot_of(&self.id)
     }
 }
 

@@ -6,6 +6,7 @@
 //! | word | is | addresses above it |
 //! |---|---|---|
 //! | `udp://ip:port` | the bottom: a UDP socket, port 0 for any | `ip:port` |
+//! | `tcp://ip:port,…` | the bottom: TCP, listening on each place; right on it stands `ssh` | |
 //! | `memory://number` | the bottom: a node in memory | `number` |
 //! | `p2pke` | peers prove their keys, messages are encrypted; once in a stack | `<peer id>@<below>` |
 //! | `quic` | the same over connections, with requests and answers; programs may lack it | `<peer id>@<below>` |
@@ -34,10 +35,10 @@ mod parse;
 mod tests;
 
 pub use addr::{AnyAddr, AnyAddrError, Label, LabelError, MAX_DEPTH};
-pub use build::{AnySwarm, BuildError, Parts, memory_port, udp_port};
+pub use build::{AnySwarm, BuildError, Parts, memory_port, over_streams, udp_port};
 pub use error::{Problem, StackError};
 
-use crate::addr::{MemoryAddr, UdpAddr};
+use crate::addr::{MemoryAddr, TcpAddr, UdpAddr};
 use crate::identity::PeerId;
 use alloc::vec::Vec;
 use core::fmt;
@@ -56,10 +57,13 @@ pub struct Description {
 }
 
 /// What a stack stands on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Bottom {
     /// `udp://ip:port`: a UDP socket bound to this address.
     Udp(UdpAddr),
+    /// `tcp://ip:port`, or several with commas between: TCP, listening on all places of this address. It carries
+    /// bytes, so that the first layer is one that makes messages of them.
+    Tcp(TcpAddr),
     /// `memory://number`: a node in memory of this address.
     Memory(MemoryAddr),
 }
@@ -112,8 +116,8 @@ pub enum ChannelKind {
 impl Description {
     /// What the stack stands on.
     #[must_use]
-    pub const fn bottom(&self) -> Bottom {
-        self.bottom
+    pub const fn bottom(&self) -> &Bottom {
+        &self.bottom
     }
 
     /// Its layers, from the bottom up.
@@ -135,6 +139,20 @@ impl LayerSpec {
     pub const fn proves_keys(&self) -> bool {
         matches!(self, Self::P2pke | Self::Quic)
     }
+
+    /// Whether it makes messages of the bytes of connections, so that it stands right on `tcp://` and nowhere else.
+    #[must_use]
+    pub const fn stands_on_streams(&self) -> bool {
+        match self {
+            Self::P2pke
+            | Self::Quic
+            | Self::Fragment { .. }
+            | Self::Ask
+            | Self::Filter { .. }
+            | Self::Loopback
+            | Self::Mux { .. } => false,
+        }
+    }
 }
 
 impl fmt::Display for Description {
@@ -148,6 +166,7 @@ impl fmt::Display for Bottom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Udp(addr) => write!(f, "udp://{addr}"),
+            Self::Tcp(addr) => write!(f, "tcp://{addr}"),
             Self::Memory(addr) => write!(f, "memory://{addr}"),
         }
     }

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use core::str::FromStr;
 
-const BOTTOMS: [&str; 2] = ["udp", "memory"];
+const BOTTOMS: [&str; 3] = ["udp", "tcp", "memory"];
 const LAYERS: [&str; 7] = ["p2pke", "quic", "fragment", "ask", "filter", "loopback", "mux"];
 
 const FRAGMENT: &str = "fragment(size), such as fragment(256KiB)";
@@ -80,7 +80,9 @@ impl FromStr for Description {
 
 fn read(text: Word<'_>) -> Result<Description, Wrong> {
     let mut words = text.split('|');
-    let bottom = bottom(words.next().unwrap_or(text).trim())?;
+    let lowest = words.next().unwrap_or(text).trim();
+    let bottom = bottom(lowest)?;
+    let mut on_streams = matches!(bottom, Bottom::Tcp(_));
     let mut layers = Vec::new();
     for word in words {
         let bar = word.start - 1;
@@ -90,7 +92,16 @@ fn read(text: Word<'_>) -> Result<Description, Wrong> {
         }
         let (name, layer) = layer(word)?;
         fits(name, &layer, &layers)?;
+        if layer.stands_on_streams() != on_streams {
+            let problem = if on_streams { Problem::OnStreams } else { Problem::NotOnStreams };
+            return Err(name.wrong(problem));
+        }
+        // What comes next stands on messages.
+        on_streams = false;
         layers.push(layer);
+    }
+    if on_streams {
+        return Err(lowest.wrong(Problem::OnStreams));
     }
     Ok(Description { bottom, layers })
 }
@@ -104,6 +115,8 @@ fn bottom(word: Word<'_>) -> Result<Bottom, Wrong> {
     };
     if scheme.is("udp") {
         addr.text.parse().map(Bottom::Udp).map_err(|error| addr.wrong(Problem::BottomAddr(error)))
+    } else if scheme.is("tcp") {
+        addr.text.parse().map(Bottom::Tcp).map_err(|error| addr.wrong(Problem::BottomAddr(error)))
     } else if scheme.is("memory") {
         addr.text
             .parse()

@@ -1,5 +1,6 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test names what it looks for")]
 
+use super::lift::Lifted;
 use super::*;
 use crate::addr::{At, PeerAddr};
 use crate::ask::Asking;
@@ -175,19 +176,52 @@ fn wrong_addresses_are_told_what_is_wrong() {
 
 #[test]
 fn a_wrong_bottom_is_told_what_would_be_right() {
-    let begins = "a stack begins with its bottom: udp://ip:port or memory://number";
+    let begins = "a stack begins with its bottom: udp://ip:port, tcp://ip:port or memory://number";
     assert_eq!(wrong("", "", begins), Problem::NoBottom);
     assert_eq!(wrong(" | ask", "", begins), Problem::NoBottom);
-    let says = "`p2pke` is no bottom: a stack begins with udp://ip:port or memory://number";
+    let says =
+        "`p2pke` is no bottom: a stack begins with udp://ip:port, tcp://ip:port or memory://number";
     assert_eq!(wrong("p2pke | ask", "p2pke", says), Problem::NotBottom);
     wrong("upd://1.2.3.4:5", "upd", "there is no bottom `upd`: did you mean udp?");
-    let says = "there is no bottom `quic`: the bottoms are udp and memory";
+    let says = "there is no bottom `quic`: the bottoms are udp, tcp and memory";
     wrong("quic://1.2.3.4:5 | ask", "quic", says);
     let says = "`1.2.3.4` is not an ip:port such as 192.0.2.1:7000 or [2001:db8::1]:7000";
     wrong("udp://1.2.3.4 | ask", "1.2.3.4", says);
     wrong("memory://x", "x", "`x` is not a number from 0 to 4294967295");
     let says = "a bottom stands first in its stack, and there is only one";
     wrong("memory://1 | udp://1.2.3.4:5", "udp://1.2.3.4:5", says);
+}
+
+#[test]
+fn what_carries_bytes_is_told_what_makes_messages_of_them() {
+    let says = |word: &str| {
+        format!(
+            "`{word}` makes no messages of the bytes that TCP carries: put ssh right on the bottom, as in \
+             tcp://ip:port | ssh"
+        )
+    };
+    let alone = "tcp://1.2.3.4:5,[::1]:5";
+    assert_eq!(wrong(alone, alone, &says(alone)), Problem::OnStreams);
+    assert_eq!(wrong("tcp://1.2.3.4:5 | p2pke", "p2pke", &says("p2pke")), Problem::OnStreams);
+    let says =
+        "`1.2.3.4` is not an ip:port such as 192.0.2.1:7000 or [2001:db8::1]:7000, nor up to eight";
+    wrong("tcp://1.2.3.4", "1.2.3.4", says);
+}
+
+#[test]
+fn an_address_on_tcp_of_several_places_reads_back_as_itself_and_one_of_one_place_is_any_ip_and_port()
+ {
+    let several: AnyAddr = "[::1]:5,1.2.3.4:5".parse().expect("an address");
+    assert!(matches!(&several, AnyAddr::Tcp(addr) if addr.places().len() == 2), "{several:?}");
+    assert_eq!(several.to_string(), "[::1]:5,1.2.3.4:5");
+    let peer: AnyAddr = format!("{}@{several}", id()).parse().expect("an address");
+    assert_eq!(peer.below(), Some(&several));
+    for text in [format!("{}@{several}", id()), format!("{}@1.2.3.4:5", id())] {
+        let any: AnyAddr = text.parse().expect("an address");
+        let of_tcp = PeerAddr::<TcpAddr>::lower(&any).expect("one on TCP");
+        assert_eq!((of_tcp.to_string(), of_tcp.lift()), (text, any));
+    }
+    assert!(PeerAddr::<TcpAddr>::lower(&"7".parse().expect("an address")).is_none());
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! What the operating system gives a node, without a runtime: UDP sockets that send and receive many
-//! datagrams in one call, random bytes, the date.
+//! datagrams in one call, TCP sockets, random bytes, the date.
 //!
 //! For those who write an adapter or a loop of their own; `tellask-tokio` and `tellask-smol` stand on it.
 #![forbid(unsafe_code)]
 
+pub mod tcp;
 mod udp;
 
 pub use quinn_udp::UdpSockRef;

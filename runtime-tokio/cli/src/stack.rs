@@ -112,8 +112,10 @@ impl Described {
     /// Where its socket is bound.
     pub(crate) const fn on(&self) -> SocketAddr {
         match self.0.bottom() {
-            Bottom::Udp(UdpAddr(addr)) => addr,
-            Bottom::Memory(_) => SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+            Bottom::Udp(UdpAddr(addr)) => *addr,
+            Bottom::Tcp(_) | Bottom::Memory(_) => {
+                SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0)
+            }
         }
     }
 
@@ -144,7 +146,7 @@ impl Described {
 pub(crate) fn spot(addr: &AnyAddr) -> Option<Spot> {
     match addr {
         AnyAddr::At(at) => Some(Spot { key: at.key.as_str().into(), addr: address(&at.addr)? }),
-        AnyAddr::Udp(_) | AnyAddr::Memory(_) | AnyAddr::Peer(_) => {
+        AnyAddr::Udp(_) | AnyAddr::Tcp(_) | AnyAddr::Memory(_) | AnyAddr::Peer(_) => {
             Some(Spot { key: MAIN.into(), addr: address(addr)? })
         }
     }

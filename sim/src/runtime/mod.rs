@@ -340,7 +340,7 @@ impl driver::Runtime for Simulated {
         here().is_some()
     }
 
-    fn spawn<A: Addr + Send + Sync + 'static>(driver: Driver<A>) -> io::Result<()> {
+    fn spawn(driver: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         let here = here().ok_or(io::ErrorKind::NotFound)?;
         drop(here.executor.spawn(here.host, driver));
         Ok(())

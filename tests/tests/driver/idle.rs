@@ -56,7 +56,7 @@ impl<R: Runtime> Runtime for Standing<R> {
         R::is_here() && InMemory::is_here()
     }
 
-    fn spawn<A: Addr + Send + Sync + 'static>(_: Driver<A, Self>) -> io::Result<()> {
+    fn spawn(_: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }
