@@ -328,6 +328,16 @@ impl<A: Addr, R: Runtime, P: Port> Builder<PeerAddr<A>, R, P> {
     }
 }
 
+#[cfg(feature = "ssh")]
+impl<S: Addr, R: Runtime, P: Port> Builder<crate::ssh::SshAddr<S>, R, P> {
+    /// Whom the node talks to, by the ids of their keys; anyone by default. [`Handle::set`] changes it later, with
+    /// [`Setting::Accept`](crate::swarm::Setting).
+    pub fn accept(mut self, accept: Accept) -> Self {
+        self.accept = accept;
+        self
+    }
+}
+
 impl<R: Runtime, P: Port> Builder<AnyAddr, R, P> {
     /// Whom the secure layers of the stack talk to; anyone by default. [`Handle::set`] changes it later, with
     /// [`Setting::Accept`](crate::swarm::Setting).

@@ -6,9 +6,17 @@ use crate::driver::bind::BindError;
 use crate::driver::builder::{Builder, Parts, PortNode};
 use crate::driver::port::{Bind, Port, PortStack};
 use crate::driver::runtime::Runtime;
+#[cfg(feature = "ssh")]
+use crate::identity::SecretKey;
 use crate::limits::Limits;
 use crate::port::{StreamInput, StreamPort, StreamTransmit};
+#[cfg(feature = "ssh")]
+use crate::ssh::{Setup, Ssh, SshAddr};
+#[cfg(feature = "ssh")]
+use crate::stack::Stack;
 use crate::text::BuildError;
+#[cfg(feature = "ssh")]
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
@@ -68,6 +76,19 @@ impl<R: Runtime> TcpBuilder<R> {
     pub fn listen(mut self, addr: &TcpAddr) -> Self {
         self.tcp.listen.extend(addr.places());
         self
+    }
+
+    /// Puts the node on SSH: peers prove their keys, messages of up to 128 KiB are encrypted and arrive in order as long as
+    /// a connection lasts, and nodes ask and answer. Its addresses are [`SshAddr`]s, and this node's fingerprint is that
+    /// of `key`. For other settings than the usual: [`layer`](Self::layer), with an [`Ssh`].
+    #[cfg(feature = "ssh")]
+    pub fn ssh(self, key: SecretKey) -> Builder<SshAddr<TcpAddr>, R, Tcp> {
+        let key = key.in_earnest();
+        self.layer(move |port, parts| {
+            let Parts { limits, seed, accept, .. } = parts;
+            let setup = Setup { accept: accept.clone(), ..Setup::new(key, seed, limits) };
+            Box::new(Stack::new(port, Ssh::new(setup)))
+        })
     }
 
     /// Puts on the port a layer that makes messages of bytes: `layer` gets the port, and returns the stack
