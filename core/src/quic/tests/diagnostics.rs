@@ -77,9 +77,12 @@ mod qlog {
     use serde_json::Value;
     use std::io;
 
+    /// A connection, and its records.
+    type Recorded = (Begun, Vec<u8>);
+
     /// The records of each connection that there was.
     #[derive(Clone, Default)]
-    struct Files(Arc<Mutex<Vec<(Begun, Vec<u8>)>>>);
+    struct Files(Arc<Mutex<Vec<Recorded>>>);
 
     struct File(Files, usize);
 
