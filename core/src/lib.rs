@@ -14,12 +14,15 @@ pub mod ask;
 pub(crate) mod bucket;
 pub(crate) mod counters;
 pub(crate) mod crypto;
+pub mod diagnostics;
 pub mod driver;
 pub mod filter;
 pub mod fragment;
 pub(crate) mod half_open;
 pub mod identity;
 pub mod join;
+#[cfg(feature = "insecure-key-log")]
+pub mod key_log;
 pub mod layer;
 pub mod limits;
 pub mod loopback;

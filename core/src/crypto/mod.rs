@@ -6,6 +6,7 @@
 //! | X25519 | [`Ephemeral`], [`x25519_public`], [`x25519`] | RFC 7748; an all-zero shared secret is refused |
 //! | Ed25519 | [`SigningKey`], [`verify`] | RFC 8032, pure; verified without the cofactor, small-order keys and nonces refused |
 //! | ciphers of SSH's packets, SHA-256 | [`packet`] | PROTOCOL.chacha20poly1305 of OpenSSH, RFC 5647, FIPS 180-4 |
+//! | ML-KEM-768 | `ml_kem`, with the feature of that name | FIPS 203; the caller draws |
 //! | BLAKE2b, BLAKE2Xb, HMAC, HKDF, SHAKE256 | [`hash`] | RFC 7693, RFC 2104, Noise revision 34 section 4.3, FIPS 202 |
 //!
 //! What a key pair is used with is its [`Suite`]: these, but in simulations.
@@ -18,6 +19,9 @@
 #[cfg(feature = "aws-lc")]
 mod aws_lc;
 mod hash;
+#[cfg(feature = "ml-kem")]
+#[cfg_attr(not(feature = "quic"), allow(dead_code, reason = "only QUIC agrees on keys with it"))]
+pub(crate) mod ml_kem;
 #[cfg(feature = "ssh")]
 pub(crate) mod packet;
 #[cfg_attr(

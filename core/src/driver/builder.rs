@@ -9,6 +9,7 @@ use super::shared::Shared;
 use super::task::Driver;
 use crate::addr::{Addr, At, PeerAddr, Source, UdpAddr};
 use crate::ask::Asking;
+use crate::diagnostics::Diagnostics;
 use crate::fragment::Fragmenter;
 use crate::identity::SecretKey;
 use crate::join::Join;
@@ -53,6 +54,7 @@ pub struct Builder<A, R, P: Port = Udp> {
     pub(super) limits: Limits,
     pub(super) seed: Option<Seed>,
     accept: Accept,
+    diagnostics: Diagnostics,
     layers: u32,
     stack: Recipe<A, P>,
     runtime: PhantomData<fn() -> R>,
@@ -81,6 +83,8 @@ pub struct Parts {
     pub accept: Accept,
     /// What layers count from that know no time but the standard library's; `None` where the runtime has none.
     pub epoch: Option<Epoch>,
+    /// What is to be written of the node's connections.
+    pub diagnostics: Diagnostics,
 }
 
 impl<R: Runtime> Builder<UdpAddr, R> {
@@ -112,8 +116,8 @@ impl<R: Runtime> Builder<AnyAddr, R> {
         };
         let key = key.map(SecretKey::in_earnest);
         let recipe = move |parts: &Parts| {
-            let Parts { limits, seed, clock, accept, epoch } = parts.clone();
-            let parts = text::Parts { limits, seed, key, clock, accept, epoch };
+            let Parts { limits, seed, clock, accept, epoch, diagnostics } = parts.clone();
+            let parts = text::Parts { limits, seed, key, clock, accept, epoch, diagnostics };
             described?.build(text::udp_port(&parts.limits), &parts)
         };
         let layers = description.layers().len() as u32;
@@ -137,6 +141,7 @@ impl<A, R, P: Port> Builder<A, R, P> {
             limits: Limits::default(),
             seed: None,
             accept: Accept::default(),
+            diagnostics: Diagnostics::default(),
             layers,
             stack: Box::new(stack),
             runtime: PhantomData,
@@ -169,12 +174,12 @@ impl<A: Addr + Send + Sync + 'static, R: Runtime> Builder<A, R> {
 
         let (key, on_udp) = (key.in_earnest(), self.layers == 0);
         let mut builder = self.try_layer(move |lower, parts| {
-            let Parts { limits, seed, clock, accept, epoch } = parts;
+            let Parts { limits, seed, clock, accept, epoch, diagnostics } = parts;
             let epoch = epoch.ok_or(BuildError::NoQuic)?;
             let (migrates, probes_mtu) = (on_udp, on_udp);
-            let (clock, accept) = (*clock, accept.clone());
+            let (clock, accept, diagnostics) = (*clock, accept.clone(), diagnostics.clone());
             let setup = Setup::new(key, seed, epoch, limits);
-            let setup = Setup { clock, accept, migrates, probes_mtu, ..setup };
+            let setup = Setup { clock, accept, migrates, probes_mtu, diagnostics, ..setup };
             let quic = Quic::new(setup).map_err(|_| BuildError::NoTls)?;
             Ok(Box::new(Stack::new(lower, quic)))
         });
@@ -196,6 +201,22 @@ impl<A: Addr + Send + Sync + 'static, R: Runtime, P: Port> Builder<A, R, P> {
     /// tests: whoever knows it knows every secret that the node draws.
     pub fn seed(mut self, seed: Seed) -> Self {
         self.seed = Some(seed);
+        self
+    }
+
+    /// Has the secrets of the node's connections handed to `log`, for Wireshark and its like. **Whoever has them reads
+    /// everything** that the node says and is told in connections that begin with it. QUIC has such secrets; other layers
+    /// give none.
+    #[cfg(feature = "insecure-key-log")]
+    pub fn insecure_key_log(mut self, log: crate::key_log::KeyLog) -> Self {
+        self.diagnostics.insecure_key_log = Some(log);
+        self
+    }
+
+    /// Has each connection of the node's QUIC recorded where `qlog` says.
+    #[cfg(feature = "qlog")]
+    pub fn qlog(mut self, qlog: crate::quic::Qlog) -> Self {
+        self.diagnostics.qlog = Some(qlog);
         self
     }
 
@@ -262,7 +283,7 @@ impl<A: Addr + Send + Sync + 'static, R: Runtime, P: Port> Builder<A, R, P> {
     where
         F: FnOnce(PortStack<A, P>, &Parts) -> Result<PortStack<B, P>, BuildError> + Send + 'static,
     {
-        let Self { port, limits, seed, accept, layers, stack, runtime } = self;
+        let Self { port, limits, seed, accept, diagnostics, layers, stack, runtime } = self;
         let layers = layers + 1;
         let stack = Box::new(move |parts: &Parts| {
             let lower = stack(parts)?;
@@ -270,7 +291,7 @@ impl<A: Addr + Send + Sync + 'static, R: Runtime, P: Port> Builder<A, R, P> {
             let seed = parts.seed.child(&format!("layer {layers}"));
             layer(lower, &Parts { seed, ..parts.clone() })
         });
-        Builder { port, limits, seed, accept, layers, stack, runtime }
+        Builder { port, limits, seed, accept, diagnostics, layers, stack, runtime }
     }
 
     /// Binds the sockets, and has the runtime run the node's driver.
@@ -313,7 +334,8 @@ impl<A: Addr + Send + Sync + 'static, R: Runtime, P: Port> Builder<A, R, P> {
         let seed = seed.map_err(|source| BindError::NoRandomness { source })?;
         let clock = Anchor { at: Instant::ZERO, date: R::date() };
         let epoch = R::epoch();
-        let parts = Parts { limits: self.limits, seed, clock, accept: self.accept, epoch };
+        let Self { limits, accept, diagnostics, .. } = self;
+        let parts = Parts { limits, seed, clock, accept, epoch, diagnostics };
         let stack = (self.stack)(&parts).map_err(|source| BindError::Stack { source })?;
         Ok(Built { stack, limits: parts.limits, port: self.port })
     }

@@ -27,6 +27,12 @@ impl Clock {
         self.date.clone()
     }
 
+    /// When the node began, in the terms of the libraries below.
+    #[cfg(feature = "qlog")]
+    pub(super) const fn epoch(&self) -> StdInstant {
+        self.epoch
+    }
+
     /// The date was set.
     pub(super) const fn set(&mut self, anchor: Anchor) {
         self.anchor = anchor;

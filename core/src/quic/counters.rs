@@ -25,7 +25,7 @@ counters! {
     half_open_evicted,
     /// Strangers who were asked to prove their address first.
     retried,
-    /// Strangers turned away: there is no place or no time for them.
+    /// Datagrams of strangers turned away: there is no place or no time for them.
     turned_away,
     /// Connections that came up while one in the other direction was being made.
     crossed,

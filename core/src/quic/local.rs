@@ -42,13 +42,26 @@ pub(super) struct Local {
     client: ClientConfig,
     server: ServerConfig,
     probes_mtu: bool,
+    #[cfg(feature = "qlog")]
+    recorder: Recorder,
+}
+
+/// Who is asked where the records of a connection go.
+#[cfg(feature = "qlog")]
+struct Recorder {
+    qlog: Option<super::Qlog>,
+    /// The next connection's.
+    number: u64,
+    /// What connections are configured with, to be done again for one with records.
+    mtu: usize,
+    limits: Limits,
 }
 
 impl Local {
     pub(super) fn new(setup: Setup<'_>, seed: &Seed) -> Result<Self, Error> {
-        let Setup { key, clock, epoch, accept, migrates, probes_mtu, limits, .. } = setup;
-        let clock = Clock::new(epoch, clock);
-        let (client, server) = tls::configs(&key, clock.date(), &[wire::OURS, wire::P2P])?;
+        let clock = Clock::new(setup.epoch, setup.clock);
+        let (client, server) = tls::configs(&setup, clock.date(), &[wire::OURS, wire::P2P])?;
+        let Setup { key, accept, migrates, probes_mtu, limits, .. } = setup;
         let unfit = |_| Error::General("it has no AES-128-GCM".into());
         let client = QuicClientConfig::try_from(client).map_err(unfit)?;
         let server = QuicServerConfig::try_from(server).map_err(unfit)?;
@@ -80,6 +93,13 @@ impl Local {
             client,
             server,
             probes_mtu,
+            #[cfg(feature = "qlog")]
+            recorder: Recorder {
+                qlog: setup.diagnostics.qlog,
+                number: 0,
+                mtu: MTU_MIN,
+                limits: limits.clone(),
+            },
         };
         local.set_mtu(MTU_MIN, limits);
         Ok(local)
@@ -87,6 +107,10 @@ impl Local {
 
     /// Datagrams of so many bytes go through the swarm below. Connections that there are keep what they have.
     pub(super) fn set_mtu(&mut self, mtu: usize, limits: &Limits) {
+        #[cfg(feature = "qlog")]
+        {
+            self.recorder.mtu = mtu;
+        }
         let transport = Arc::new(transport(mtu, self.probes_mtu, limits));
         self.client.transport_config(Arc::clone(&transport));
         self.server.transport_config(transport);
@@ -101,6 +125,10 @@ impl Local {
     ) -> Result<(ConnectionHandle, quinn_proto::Connection), ConnectError> {
         let id: [u8; 16] = self.lender.draw();
         let mut config = self.client.clone();
+        #[cfg(feature = "qlog")]
+        if let Some(transport) = self.recorded(true) {
+            config.transport_config(transport);
+        }
         config.initial_dst_cid_provider(Arc::new(move || ConnectionId::new(&id)));
         let Self { endpoint, lender, clock, .. } = self;
         lender.lend(|| endpoint.connect(clock.tell(now), config, remote, SERVER_NAME))
@@ -112,12 +140,32 @@ impl Local {
         now: Instant,
         incoming: Incoming,
     ) -> Result<(ConnectionHandle, quinn_proto::Connection), Option<Transmit>> {
+        #[cfg(feature = "qlog")]
+        let config = self.recorded(false).map(|transport| {
+            let mut config = self.server.clone();
+            config.transport_config(transport);
+            Arc::new(config)
+        });
+        #[cfg(not(feature = "qlog"))]
+        let config = None;
         let Self { endpoint, lender, clock, buffer, .. } = self;
         let accept = || {
-            let accepted = endpoint.accept(incoming, clock.tell(now), buffer, None);
+            let accepted = endpoint.accept(incoming, clock.tell(now), buffer, config);
             accepted.map_err(|error| error.response)
         };
         lender.lend(accept)
+    }
+
+    /// What a connection that begins is configured with, where its records are wanted.
+    #[cfg(feature = "qlog")]
+    fn recorded(&mut self, dialled: bool) -> Option<Arc<TransportConfig>> {
+        let Recorder { qlog, number, mtu, limits } = &mut self.recorder;
+        let begun = super::Begun { number: *number, dialled };
+        *number += 1;
+        let stream = qlog.as_ref()?.stream(begun, &self.clock)?;
+        let mut transport = transport(*mtu, self.probes_mtu, limits);
+        transport.qlog_stream(Some(stream));
+        Some(Arc::new(transport))
     }
 
     /// Hands an event to a connection.

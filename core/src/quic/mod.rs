@@ -25,6 +25,11 @@
 //! to somebody else than was dialled, or whom the [policy](Accept) excludes, is closed before any message
 //! is taken. Sessions are never resumed: there are no tickets and there is no early data, which could be replayed.
 //!
+//! # Post-quantum
+//! With the feature `ml-kem` the dialler offers the group X25519MLKEM768 first (0x11ec, draft-ietf-tls-ecdhe-mlkem) and its half of
+//! X25519 beside it, so that a peer without it loses no round trip: what is recorded now stays secret as long as
+//! either of the two holds. The first flight is then two datagrams, not one. Signatures stay Ed25519.
+//!
 //! # Connections
 //! One connection to a peer is in use: the newest, but where both dialled at once that of the lower id. Others
 //! are heard until they are idle. The next message to a peer that went down dials again. When a request is
@@ -50,12 +55,16 @@ mod connection;
 mod counters;
 mod drive;
 mod ending;
+#[cfg(feature = "ml-kem")]
+mod hybrid;
 mod incoming;
 mod keys;
 mod local;
 mod outgoing;
 mod peers;
 mod places;
+#[cfg(feature = "qlog")]
+mod qlog;
 mod random;
 mod reading;
 #[cfg(test)]
@@ -64,6 +73,8 @@ mod tls;
 mod wire;
 
 pub use connection::{HANDSHAKE, IDLE, KEEP_ALIVE};
+#[cfg(feature = "qlog")]
+pub use qlog::{Begun, Qlog, Writer};
 
 use self::asks::Asks;
 use self::connection::Connection;
@@ -72,6 +83,7 @@ use self::local::Local;
 use self::peers::Peer;
 use self::places::Places;
 use crate::addr::{Addr, PeerAddr, Source};
+use crate::diagnostics::Diagnostics;
 use crate::half_open::HalfOpen;
 use crate::identity::{PeerId, SecretKey};
 use crate::layer::{Layer, earliest};
@@ -172,17 +184,34 @@ pub struct Setup<'a> {
     /// Whether the largest datagram is found out (RFC 9000 section 14.3): where datagrams that are too large
     /// are lost and nothing else.
     pub probes_mtu: bool,
+    /// Whether keys are agreed on with ML-KEM too, with peers that can: see the [module](self#post-quantum).
+    #[cfg(feature = "ml-kem")]
+    pub ml_kem: bool,
+    /// What is to be written of its connections.
+    pub diagnostics: Diagnostics,
     /// Its bounds.
     pub limits: &'a Limits,
 }
 
 impl<'a> Setup<'a> {
     /// One that talks to anyone, over datagrams of which nothing is known but their size; its dates begin with 1970,
-    /// which matters to proofs of address alone.
+    /// which matters to proofs of address alone. Nothing is written of its connections.
     #[must_use]
     pub fn new(key: SecretKey, seed: &'a Seed, epoch: Epoch, limits: &'a Limits) -> Self {
         let (clock, accept) = (Anchor::default(), Accept::Anyone);
-        Self { key, seed, clock, epoch, accept, migrates: false, probes_mtu: false, limits }
+        Self {
+            key,
+            seed,
+            clock,
+            epoch,
+            accept,
+            migrates: false,
+            probes_mtu: false,
+            #[cfg(feature = "ml-kem")]
+            ml_kem: true,
+            diagnostics: Diagnostics::default(),
+            limits,
+        }
     }
 }
 

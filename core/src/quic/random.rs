@@ -92,7 +92,7 @@ impl SupportedKxGroup for X25519 {
     }
 }
 
-const INVALID: Error = Error::PeerMisbehaved(PeerMisbehaved::InvalidKeyShare);
+pub(super) const INVALID: Error = Error::PeerMisbehaved(PeerMisbehaved::InvalidKeyShare);
 
 /// Our half of a key exchange.
 struct Share {

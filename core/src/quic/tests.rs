@@ -3,6 +3,10 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test names what it looks for")]
 
 mod attacks;
+#[cfg(any(feature = "insecure-key-log", feature = "qlog"))]
+mod diagnostics;
+#[cfg(feature = "ml-kem")]
+mod post_quantum;
 
 use super::*;
 use crate::swarm::{AskError, AskId, DownReason, IdentifyError, Message, Refusal, Setting, Token};
@@ -48,9 +52,19 @@ fn epoch() -> Epoch {
 }
 
 fn layer(key: SecretKey, seed: u64, accept: Accept, limits: &Limits) -> Quic<MemoryAddr> {
+    made(key, seed, limits, |setup| Setup { accept, ..setup })
+}
+
+/// A layer of which something is other than usual.
+fn made(
+    key: SecretKey,
+    seed: u64,
+    limits: &Limits,
+    other: impl FnOnce(Setup<'_>) -> Setup<'_>,
+) -> Quic<MemoryAddr> {
     let seed = &Seed::from_u64(seed);
-    let setup = Setup { accept, migrates: true, ..Setup::new(key, seed, epoch(), limits) };
-    Quic::new(setup).expect("there is TLS")
+    let setup = Setup { migrates: true, ..Setup::new(key, seed, epoch(), limits) };
+    Quic::new(other(setup)).expect("there is TLS")
 }
 
 fn node(at: u32, layer: Quic<MemoryAddr>, limits: &Limits) -> Quiet {

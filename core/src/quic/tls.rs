@@ -5,6 +5,7 @@
 //! proves the key, and is verified as strictly as all signatures here. Sessions are never resumed, so there are no
 //! tickets and no early data, and each connection proves its keys anew.
 
+use super::Setup;
 use super::clock::Date;
 use super::random::{Lent, X25519};
 use crate::identity::{PublicKey, SecretKey};
@@ -15,7 +16,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::any::Any;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, KeyProvider, WebPkiSupportedAlgorithms};
+use rustls::crypto::{CryptoProvider, KeyProvider, SupportedKxGroup, WebPkiSupportedAlgorithms};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::sign::{CertifiedKey, Signer, SigningKey, SingleCertAndKey};
@@ -29,7 +30,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 pub(super) const CERTIFICATE_MAX: usize = 4_096;
 
 /// The cipher suites of TLS 1.3 by whichever library there is, with our own key exchange and randomness.
-pub(super) fn provider() -> Arc<CryptoProvider> {
+fn provider(kx_groups: Vec<&'static dyn SupportedKxGroup>) -> Arc<CryptoProvider> {
     #[cfg(feature = "aws-lc")]
     let library = rustls::crypto::aws_lc_rs::default_provider();
     #[cfg(all(feature = "ring", not(feature = "aws-lc")))]
@@ -37,11 +38,21 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
     let tls13 = |suite: &rustls::SupportedCipherSuite| suite.tls13().is_some();
     Arc::new(CryptoProvider {
         cipher_suites: library.cipher_suites.into_iter().filter(tls13).collect(),
-        kx_groups: vec![&X25519],
+        kx_groups,
         signature_verification_algorithms: NO_CHAINS,
         secure_random: &Lent,
         key_provider: &NoFiles,
     })
+}
+
+/// How keys are agreed on, the preferred first.
+fn kx_groups(setup: &Setup<'_>) -> Vec<&'static dyn SupportedKxGroup> {
+    #[cfg(feature = "ml-kem")]
+    if setup.ml_kem {
+        return vec![&super::hybrid::X25519MlKem768, &X25519];
+    }
+    let _ = setup;
+    vec![&X25519]
 }
 
 /// Chains of certificates are never built.
@@ -59,11 +70,12 @@ impl KeyProvider for NoFiles {
 
 /// What both sides of TLS are configured with: the dialler's, and the other's.
 pub(super) fn configs(
-    key: &SecretKey,
+    setup: &Setup<'_>,
     date: Date,
     protocols: &[&[u8]],
 ) -> Result<(Arc<rustls::ClientConfig>, Arc<rustls::ServerConfig>), Error> {
-    let (provider, date) = (provider(), Arc::new(date));
+    let key = &setup.key;
+    let (provider, date) = (provider(kx_groups(setup)), Arc::new(date));
     let certified = CertifiedKey::new(vec![certificate(key)?], Arc::new(NodeKey(key.clone())));
     let identity = Arc::new(SingleCertAndKey::from(certified));
     let protocols: Vec<Vec<u8>> = protocols.iter().map(|name| name.to_vec()).collect();
@@ -86,7 +98,25 @@ pub(super) fn configs(
     server.alpn_protocols = protocols;
     server.send_tls13_tickets = 0;
     server.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+    #[cfg(feature = "insecure-key-log")]
+    if let Some(log) = &setup.diagnostics.insecure_key_log {
+        let log = Arc::new(Secrets(log.clone()));
+        client.key_log = log.clone();
+        server.key_log = log;
+    }
     Ok((Arc::new(client), Arc::new(server)))
+}
+
+/// Takes the secrets of TLS to the application's sink. Without one, rustls has one that keeps none.
+#[cfg(feature = "insecure-key-log")]
+#[derive(Debug)]
+struct Secrets(crate::key_log::KeyLog);
+
+#[cfg(feature = "insecure-key-log")]
+impl rustls::KeyLog for Secrets {
+    fn log(&self, label: &str, identifier: &[u8], secret: &[u8]) {
+        self.0.log(&crate::key_log::Entry { label, identifier, secret });
+    }
 }
 
 /// The key that a peer has proven, of what quinn-proto says of its identity.

@@ -4,6 +4,7 @@ use super::lift::{Lift, Lifted};
 use super::{AnyAddr, Bottom, ChannelKind, Description, Label, LayerSpec};
 use crate::addr::{Addr, At, MemoryAddr, PeerAddr, TcpAddr, UdpAddr};
 use crate::ask::Asking;
+use crate::diagnostics::Diagnostics;
 use crate::filter::Filter;
 use crate::fragment::Fragmenter;
 use crate::identity::SecretKey;
@@ -41,6 +42,8 @@ pub struct Parts {
     pub accept: Accept,
     /// What a `quic` counts time from; other layers need none.
     pub epoch: Option<Epoch>,
+    /// What is to be written of connections.
+    pub diagnostics: Diagnostics,
 }
 
 impl Parts {
@@ -180,12 +183,12 @@ fn quic<I: 'static, T: 'static>(
 ) -> Result<AnySwarm<I, T>, BuildError> {
     use crate::quic::{Quic, Setup};
 
-    let Parts { limits, key, clock, accept, epoch, .. } = parts;
+    let Parts { limits, key, clock, accept, epoch, diagnostics, .. } = parts;
     let (key, epoch) = (key.clone().ok_or(BuildError::NoKey)?, epoch.ok_or(BuildError::NoQuic)?);
-    let (clock, accept) = (*clock, accept.clone());
+    let (clock, accept, diagnostics) = (*clock, accept.clone(), diagnostics.clone());
     let (migrates, probes_mtu) = (on_udp, on_udp);
     let setup = Setup::new(key, seed, epoch, limits);
-    let setup = Setup { clock, accept, migrates, probes_mtu, ..setup };
+    let setup = Setup { clock, accept, migrates, probes_mtu, diagnostics, ..setup };
     let quic = Quic::new(setup).map_err(|_| BuildError::NoTls)?;
     Ok(Box::new(Lift::new(Stack::new(lower, quic))))
 }

@@ -333,6 +333,7 @@ fn parts(number: u8) -> Parts {
         clock: Anchor::default(),
         accept: Accept::Anyone,
         epoch: None,
+        diagnostics: crate::diagnostics::Diagnostics::default(),
     }
 }
 

@@ -27,6 +27,8 @@ mod files;
 mod interrupt;
 mod json;
 mod key;
+#[cfg(feature = "insecure-key-log")]
+mod key_log;
 mod log;
 mod node;
 mod output;

@@ -105,6 +105,11 @@ async fn open_described(
 ) -> Result<Node, Failure> {
     let has_channels = stack.has_channels();
     let node = tellask_tokio::stack(stack.description(), Some(key.clone())).accept(accept);
+    #[cfg(feature = "insecure-key-log")]
+    let node = match crate::key_log::wanted()? {
+        Some(log) => node.insecure_key_log(log),
+        None => node,
+    };
     let node = node.layer(move |below, parts| {
         let down = move |addr: &Spot| stack::any(addr, has_channels);
         Box::new(Stack::new(below, Map::new(stack::spot, down, &parts.limits)))

@@ -1,6 +1,7 @@
 //! Pairs of five-layer stacks over UDP's addresses, in memory: from text, and as the compiler is told.
 
 use ::tellask::ask::Asking;
+use ::tellask::diagnostics::Diagnostics;
 use ::tellask::fragment::Fragmenter;
 use ::tellask::identity::SecretKey;
 use ::tellask::mux::{Mux, Name};
@@ -54,6 +55,7 @@ fn parts(number: u8) -> Parts {
         clock: Anchor { at: Instant::ZERO, date: UnixTime::new(1_800_000_000, 0) },
         accept: Accept::Anyone,
         epoch: None,
+        diagnostics: Diagnostics::default(),
     }
 }
 

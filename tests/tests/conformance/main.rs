@@ -169,6 +169,32 @@ mod quic {
     fn passes_on_sockets_of_smol() {
         all_pass(plays::<Smol>());
     }
+
+    /// In loops of one's own.
+    macro_rules! without_a_runtime {
+        ($how:ty) => {{
+            let plays: [(&str, Play); _] = [
+                ("alone", || {
+                    loops::play::<$how, _, _>(&udp::datagrams().boxed().quic().boxed(), SEED)
+                }),
+                ("below channels", || {
+                    let stack = udp::datagrams().boxed().quic().boxed().muxed().boxed();
+                    loops::play::<$how, _, _>(&stack, SEED)
+                }),
+            ];
+            plays.map(|(name, play)| (name, Box::new(play) as BoxedPlay))
+        }};
+    }
+
+    #[test]
+    fn passes_in_threads_without_a_runtime() {
+        all_pass(without_a_runtime!(Threads<_>));
+    }
+
+    #[test]
+    fn passes_in_one_loop_of_mio() {
+        all_pass(without_a_runtime!(Mio<_>));
+    }
 }
 
 /// How to play the suite on a stack.

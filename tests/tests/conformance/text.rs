@@ -4,6 +4,7 @@ use super::stacks::{ASK_MAX, Boxed, HEADER, MTU, Recipe, SOMEBODY, key, limits};
 use std::rc::Rc;
 use std::sync::Arc;
 use tellask::addr::At;
+use tellask::diagnostics::Diagnostics;
 use tellask::swarm::Accept;
 use tellask::text::{Description, LayerSpec, Parts, memory_port};
 use tellask::time::Anchor;
@@ -39,7 +40,8 @@ pub(crate) fn in_memory(layers: &str) -> Recipe<MemoryAddr, AnyAddr, Boxed<Memor
     let make = move |node, seed: &tellask::Seed| {
         let (limits, seed, key) = (limits(), seed.clone(), Some(key(node)));
         let (clock, epoch) = (Anchor::default(), Some(std::time::Instant::now().into()));
-        let parts = Parts { limits, seed, key, clock, accept: Accept::Anyone, epoch };
+        let (accept, diagnostics) = (Accept::Anyone, Diagnostics::default());
+        let parts = Parts { limits, seed, key, clock, accept, epoch, diagnostics };
         description.build(memory_port(&parts.limits), &parts).expect("a stack that can be made")
     };
     Recipe::new(make, nobody, no_route, Some(Rc::new(disguised)), promises)

@@ -1,6 +1,7 @@
 //! Stacks from text.
 
 use super::*;
+use tellask::diagnostics::Diagnostics;
 
 /// A stack from text, of every layer that needs no handshake.
 struct FromText(BoxSwarm<DatagramInput<MemoryAddr>, Datagram<MemoryAddr>, AnyAddr>);
@@ -55,8 +56,8 @@ impl Subject for Texts {
         let text = "memory://9 | fragment(2000) | ask | loopback | mux(u16, 7, 8)";
         let text: Description = text.parse().expect("in order");
         let (clock, accept) = (Anchor::default(), Accept::Anyone);
-        let parts =
-            Parts { limits: limits(), seed: seed.clone(), key: None, clock, accept, epoch: None };
+        let (limits, seed, diagnostics) = (limits(), seed.clone(), Diagnostics::default());
+        let parts = Parts { limits, seed, key: None, clock, accept, epoch: None, diagnostics };
         FromText(text.build(memory_port(&parts.limits), &parts).expect("it needs no key"))
     }
 

@@ -3,6 +3,8 @@
 
 mod asks;
 mod common;
+#[cfg(feature = "quic")]
+mod key_log;
 mod keys;
 mod network;
 mod peers;
