@@ -4,7 +4,8 @@ use super::wire;
 use crate::addr::{Source, UdpAddr};
 use crate::crypto::packet::sha256;
 use crate::identity::PublicKey;
-use base64ct::{Base64Unpadded, Encoding as _};
+use alloc::string::String;
+use base64ct::{Base64, Base64Unpadded, Encoding as _};
 use core::error::Error;
 use core::fmt::{self, Debug, Display};
 use core::str::FromStr;
@@ -81,6 +82,16 @@ impl Display for FingerprintError {
 }
 
 impl Error for FingerprintError {}
+
+impl PublicKey {
+    /// The key as a line of OpenSSH's: `ssh-ed25519` and base64 (RFC 4253 section 6.6), as in `.pub` files,
+    /// `authorized_keys` and `known_hosts`, without a comment.
+    #[must_use]
+    pub fn to_openssh(&self) -> String {
+        let blob = wire::key_blob(self.as_bytes());
+        alloc::format!("{} {}", wire::ED25519, Base64::encode_string(&blob))
+    }
+}
 
 /// A peer of an SSH swarm: who, and where. Its text is `SHA256:…@` and the inner address, as the Go implementation has it.
 ///

@@ -17,7 +17,7 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long a peer may take to answer that.
 const PONG: Duration = Duration::from_secs(30);
 /// How long the last words may take.
-pub(super) const LINGER: Duration = Duration::from_secs(5);
+pub(super) const LINGER: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Standing {
