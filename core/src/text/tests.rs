@@ -203,8 +203,7 @@ fn what_carries_bytes_is_told_what_makes_messages_of_them() {
     let alone = "tcp://1.2.3.4:5,[::1]:5";
     assert_eq!(wrong(alone, alone, &says(alone)), Problem::OnStreams);
     assert_eq!(wrong("tcp://1.2.3.4:5 | p2pke", "p2pke", &says("p2pke")), Problem::OnStreams);
-    let says =
-        "`1.2.3.4` is not an ip:port such as 192.0.2.1:7000 or [2001:db8::1]:7000, nor up to eight";
+    let says = "`1.2.3.4` is not an ip:port such as 192.0.2.1:7000 or [2001:db8::1]:7000, nor up to eight different ones with commas between";
     wrong("tcp://1.2.3.4", "1.2.3.4", says);
 }
 

@@ -11,11 +11,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex};
 use tellask::driver::{
-    self, Driver, Left, ReceiveError, Run, Runtime, SendError, SocketCounters, segments,
+    self, Left, ReceiveError, Run, Runtime, SendError, SocketCounters, segments,
 };
 use tellask::seed::Rng;
 use tellask::time::UnixTime;
-use tellask::{Addr, BytesMut, DatagramInput, Instant, Seed, UdpAddr};
+use tellask::{BytesMut, DatagramInput, Instant, Seed, UdpAddr};
 
 /// Datagrams that a socket gives in one call.
 const SLOTS: usize = 16;

@@ -16,8 +16,8 @@ use tellask::{
 
 /// The longest message.
 pub(crate) const LONGEST: usize = 60_000;
-/// Bytes that the peer may send before they are taken.
-pub(crate) const WINDOW: usize = 128 * 1_024;
+/// Bytes that the peer may send before they are taken: no multiple of what a socket is read by.
+pub(crate) const WINDOW: usize = 100_000;
 /// Bytes that wait to be written: then a peer is full.
 pub(crate) const MARK: usize = 128 * 1_024;
 

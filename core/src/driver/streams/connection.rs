@@ -59,10 +59,16 @@ impl<K: Stream> Connection<K> {
         self.reads()
     }
 
-    pub(super) fn push(&mut self, payload: Payload) {
+    pub(super) fn push(&mut self, payload: Payload, counters: &mut StreamCounters) {
         if self.finish == Finish::No {
+            counters.unsent_bytes += payload.len() as u64;
             self.out.push(payload);
         }
+    }
+
+    /// Bytes that the socket has not taken.
+    pub(super) const fn unsent_bytes(&self) -> usize {
+        self.out.bytes()
     }
 
     pub(super) fn finish(&mut self) {
@@ -102,6 +108,7 @@ impl<K: Stream> Connection<K> {
             *credit += written;
             counters.writes += 1;
             counters.written_bytes += written as u64;
+            counters.unsent_bytes = counters.unsent_bytes.saturating_sub(written as u64);
         }
         // Seldom, since each time is work for the stack. What is held back is never all there is to have.
         if self.finish == Finish::No && self.credit > 0 && self.credit >= self.window / 4 {

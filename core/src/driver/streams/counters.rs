@@ -32,6 +32,8 @@ pub struct StreamCounters {
     pub visits: u64,
     /// Connections that are open.
     pub open: u64,
+    /// Bytes that the stack wrote and the sockets have not taken.
+    pub unsent_bytes: u64,
     /// Dials under way.
     pub dialling: u64,
 }
@@ -53,6 +55,7 @@ impl StreamCounters {
         sink.counter("write_blocked", self.write_blocked);
         sink.counter("visits", self.visits);
         sink.gauge("open", self.open);
+        sink.gauge("unsent_bytes", self.unsent_bytes);
         sink.gauge("dialling", self.dialling);
         sink.leave();
     }

@@ -295,6 +295,8 @@ impl<R: StreamRuntime> Streams<R> {
             if reason == StreamEnd::Aborted {
                 connection.stream.abort();
             }
+            let unsent = connection.unsent_bytes() as u64;
+            self.counters.unsent_bytes = self.counters.unsent_bytes.saturating_sub(unsent);
             self.unsent.remove(&id);
             self.accepted -= usize::from(id.is_accepted());
         } else {
@@ -324,7 +326,7 @@ impl<R: StreamRuntime> Streams<R> {
             }
             StreamTransmit::Write { id, payload } => {
                 if let Some(connection) = self.open.get_mut(&id) {
-                    connection.push(payload);
+                    connection.push(payload, &mut self.counters);
                     self.touch(id);
                 }
             }

@@ -15,17 +15,25 @@ pub(super) struct Outgoing {
     queue: VecDeque<Payload>,
     // Of the first, how many bytes were taken.
     taken: usize,
+    // Those that were not.
+    bytes: usize,
 }
 
 impl Outgoing {
     pub(super) fn push(&mut self, payload: Payload) {
         if !payload.is_empty() {
+            self.bytes += payload.len();
             self.queue.push_back(payload);
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
+    }
+
+    /// How many bytes wait.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// What is there, from where it lies, in up to [`PIECES`] pieces.
@@ -49,6 +57,7 @@ impl Outgoing {
     /// The socket took this many bytes. Where it took all, nothing is kept.
     pub(super) fn advance(&mut self, bytes: usize) {
         self.taken += bytes;
+        self.bytes = self.bytes.saturating_sub(bytes);
         while let Some(rest) =
             self.queue.front().and_then(|first| self.taken.checked_sub(first.len()))
         {
