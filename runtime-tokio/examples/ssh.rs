@@ -151,7 +151,7 @@ async fn main() -> Result<(), Error> {
                 tellask_tokio::Notice::Undelivered { dst, reason } => {
                     say(&format!("undelivered {dst} {reason}"));
                 }
-                _ => {}
+                tellask_tokio::Notice::Missed { .. } | _ => say("missed something"),
             }
         }
     });

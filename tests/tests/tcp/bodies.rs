@@ -3,11 +3,12 @@
 use super::framed::{Framed, LONGEST, MARK, Manner, WINDOW};
 use super::peer::{Peer, frame};
 use core::future::Future;
+use core::net::SocketAddr;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use socket2::{Domain, Socket, Type};
 use std::io::{self, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::net::{Shutdown, TcpListener};
 use std::pin::pin;
 use std::thread;
 use tellask::driver::{

@@ -1,10 +1,10 @@
 //! Nodes on TCP, on real sockets and on each runtime that has them: the same bodies everywhere.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test names what it looks for")]
+
 mod bodies;
 mod framed;
 mod peer;
-
-use std::future::Future;
 
 /// Runs a body on a runtime, next to which this thread may block: the drivers run in others.
 trait Host {

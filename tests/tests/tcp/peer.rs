@@ -1,8 +1,8 @@
 //! A peer that is nothing but a blocking socket.
 
+use core::time::Duration;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::time::Duration;
 use tellask::TcpAddr;
 
 const LONG: Duration = Duration::from_secs(30);
