@@ -3,7 +3,7 @@
 
 Usage: with_asyncssh.py PATH_OF_THE_EXAMPLE_ssh
 
-Needs asyncssh (pip install asyncssh). Messages are raw global requests with an empty name, as the Go implementation sends
+Needs asyncssh (pip install asyncssh), and for its ML-KEM a node that has the feature `ml-kem`. Messages are raw global requests with an empty name, as the Go implementation sends
 them. All on loopback. Exit code 0 where all went well.
 """
 
@@ -17,7 +17,7 @@ from node import PATIENCE, SIZES, Node, fingerprint
 
 REQUEST, SUCCESS, FAILURE = 80, 81, 82
 CIPHERS = ["chacha20-poly1305@openssh.com", "aes128-gcm@openssh.com", "aes256-gcm@openssh.com"]
-EXCHANGES = ["curve25519-sha256", "curve25519-sha256@libssh.org"]
+EXCHANGES = ["mlkem768x25519-sha256", "curve25519-sha256", "curve25519-sha256@libssh.org"]
 
 heard = None
 

@@ -20,7 +20,10 @@
 mod aws_lc;
 mod hash;
 #[cfg(feature = "ml-kem")]
-#[cfg_attr(not(feature = "quic"), allow(dead_code, reason = "only QUIC agrees on keys with it"))]
+#[cfg_attr(
+    not(any(feature = "quic", feature = "ssh")),
+    allow(dead_code, reason = "only QUIC and SSH agree on keys with it")
+)]
 pub(crate) mod ml_kem;
 #[cfg(feature = "ssh")]
 pub(crate) mod packet;

@@ -2,7 +2,7 @@
 //!
 //! | what | agreed on, the first one first |
 //! |---|---|
-//! | key exchange | `curve25519-sha256`, `curve25519-sha256@libssh.org` (RFC 8731) |
+//! | key exchange | `mlkem768x25519-sha256` with the feature `ml-kem`, `curve25519-sha256`, `curve25519-sha256@libssh.org` |
 //! | host key | `ssh-ed25519` (RFC 8709) |
 //! | cipher | `aes128-gcm@openssh.com`, `aes256-gcm@openssh.com`, `chacha20-poly1305@openssh.com` |
 //! | compression | `none` |
@@ -11,16 +11,20 @@
 //! `chacha20-poly1305@openssh.com` is refused: packets could be cut out of its beginning unseen (CVE-2023-48795). So that a client
 //! which would rather have that finds another, a server proposes nothing before it knows.
 
+use super::agreement::{Half, Method, Secret};
 use super::packet::Keyed;
 use super::wire::{self, Malformed, Rest, Written, number};
 use super::{Fault, Role};
+use crate::crypto::Rejected;
 use crate::crypto::packet::{PacketCipher, PacketKey, derive, sha256};
-use crate::crypto::{Ephemeral, Rejected};
-use alloc::boxed::Box;
 use alloc::vec::Vec;
-use zeroize::Zeroizing;
 
-const EXCHANGES: [&str; 2] = ["curve25519-sha256", "curve25519-sha256@libssh.org"];
+const EXCHANGES: &[(&str, Method)] = &[
+    #[cfg(feature = "ml-kem")]
+    ("mlkem768x25519-sha256", Method::MlKem768X25519),
+    ("curve25519-sha256", Method::X25519),
+    ("curve25519-sha256@libssh.org", Method::X25519),
+];
 const CIPHERS: [(&str, PacketCipher); 3] = [
     ("aes128-gcm@openssh.com", PacketCipher::Aes128Gcm),
     ("aes256-gcm@openssh.com", PacketCipher::Aes256Gcm),
@@ -28,8 +32,8 @@ const CIPHERS: [(&str, PacketCipher); 3] = [
 ];
 /// Never used, since all ciphers bring their own; some peers want one that they know.
 const MACS: [&str; 2] = ["hmac-sha2-256-etm@openssh.com", "hmac-sha2-256"];
-const COMPRESSIONS: [&str; 1] = ["none"];
-const HOST_KEYS: [&str; 1] = [wire::ED25519];
+const COMPRESSIONS: [(&str, ()); 1] = [("none", ())];
+const HOST_KEYS: [(&str, ()); 1] = [(wire::ED25519, ())];
 
 impl Role {
     pub(super) const fn other(self) -> Self {
@@ -59,7 +63,7 @@ impl Role {
 /// Our proposal. Without `strict` it is one for a peer that is known not to be.
 pub(super) fn proposal(role: Role, cookie: [u8; 16], strict: bool) -> Vec<u8> {
     let exchanges: Vec<&str> =
-        EXCHANGES.into_iter().chain([role.extensions(), role.strict()]).collect();
+        names_of(EXCHANGES).chain([role.extensions(), role.strict()]).collect();
     let ciphers: Vec<&str> = CIPHERS
         .iter()
         .filter(|(_, cipher)| strict || *cipher != PacketCipher::ChaCha20Poly1305)
@@ -68,13 +72,13 @@ pub(super) fn proposal(role: Role, cookie: [u8; 16], strict: bool) -> Vec<u8> {
     Written::message(number::KEXINIT)
         .raw(&cookie)
         .put_names(&exchanges)
-        .put_names(&HOST_KEYS)
+        .put_names(&[wire::ED25519])
         .put_names(&ciphers)
         .put_names(&ciphers)
         .put_names(&MACS)
         .put_names(&MACS)
-        .put_names(&COMPRESSIONS)
-        .put_names(&COMPRESSIONS)
+        .put_names(&["none"])
+        .put_names(&["none"])
         .put_names(&[])
         .put_names(&[])
         .put(&false)
@@ -82,9 +86,14 @@ pub(super) fn proposal(role: Role, cookie: [u8; 16], strict: bool) -> Vec<u8> {
         .into_vec()
 }
 
+fn names_of<T>(known: &[(&'static str, T)]) -> impl Iterator<Item = &'static str> {
+    known.iter().map(|(name, _)| *name)
+}
+
 /// What a proposal says that we have to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Agreed {
+    pub(super) method: Method,
     /// From the client to the server, and back.
     ciphers: [PacketCipher; 2],
     pub(super) strict: bool,
@@ -109,12 +118,10 @@ pub(super) fn agree(theirs: &[u8], role: Role, earlier: Option<bool>) -> Result<
     let host_keys = wire::names(&mut rest)?;
     let strict = earlier.unwrap_or(exchanges.clone().any(|name| name == role.other().strict()));
     let extensions = exchanges.clone().any(|name| name == role.other().extensions());
-    choose(role, &EXCHANGES, exchanges.clone()).ok_or(Fault::NoKex)?;
+    let method = choose(role, EXCHANGES, exchanges.clone()).ok_or(Fault::NoKex)?;
     choose(role, &HOST_KEYS, host_keys.clone()).ok_or(Fault::NoHostKey)?;
-    let known: Vec<&str> = CIPHERS.iter().map(|(name, _)| *name).collect();
     let mut cipher = || -> Result<PacketCipher, Fault> {
-        let name = choose(role, &known, wire::names(&mut rest)?).ok_or(Fault::NoCipher)?;
-        let cipher = CIPHERS.iter().find(|(known, _)| *known == name).ok_or(Fault::NoCipher)?.1;
+        let cipher = choose(role, &CIPHERS, wire::names(&mut rest)?).ok_or(Fault::NoCipher)?;
         if cipher == PacketCipher::ChaCha20Poly1305 && !strict {
             return Err(Fault::NotStrict);
         }
@@ -132,9 +139,9 @@ pub(super) fn agree(theirs: &[u8], role: Role, earlier: Option<bool>) -> Result<
     let follows = wire::boolean(&mut rest)?;
     wire::u32(&mut rest)?;
     wire::end(rest)?;
-    let right = exchanges.clone().next() == EXCHANGES.first().copied()
-        && host_keys.clone().next() == HOST_KEYS.first().copied();
-    Ok(Agreed { ciphers, strict, extensions, guessed_wrong: follows && !right })
+    let right = exchanges.clone().next() == names_of(EXCHANGES).next()
+        && host_keys.clone().next() == names_of(&HOST_KEYS).next();
+    Ok(Agreed { method, ciphers, strict, extensions, guessed_wrong: follows && !right })
 }
 
 fn read_past_cookie(rest: &mut Rest<'_>) -> Result<(), Malformed> {
@@ -143,18 +150,18 @@ fn read_past_cookie(rest: &mut Rest<'_>) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// The first name of the client's that the server has too (RFC 4253 section 7.1).
-fn choose<'a>(
+/// What the first name of the client's stands for that the server has too (RFC 4253 section 7.1).
+fn choose<'a, T: Copy>(
     role: Role,
-    ours: &[&'a str],
-    theirs: impl Iterator<Item = &'a str> + Clone,
-) -> Option<&'a str> {
-    match role {
-        Role::Client => {
-            ours.iter().copied().find(|name| theirs.clone().any(|other| other == *name))
-        }
-        Role::Server => theirs.clone().find(|name| ours.contains(name)),
-    }
+    ours: &[(&str, T)],
+    mut theirs: impl Iterator<Item = &'a str> + Clone,
+) -> Option<T> {
+    let known = |name: &str| ours.iter().find(|(known, _)| *known == name);
+    let chosen = match role {
+        Role::Client => ours.iter().find(|(name, _)| theirs.clone().any(|other| other == *name)),
+        Role::Server => theirs.find_map(known),
+    };
+    chosen.map(|(_, what)| *what)
 }
 
 /// A key exchange under way.
@@ -165,7 +172,7 @@ pub(super) struct Exchange {
     /// The message in which the peer proposed, and what is agreed on thereby.
     pub(super) theirs: Option<(Vec<u8>, Agreed)>,
     /// Of a client.
-    pub(super) ephemeral: Option<Box<Ephemeral>>,
+    pub(super) half: Option<Half>,
     /// Whether we use the new keys already: then they are put here for the other direction.
     pub(super) incoming: Option<Keyed>,
 }
@@ -173,7 +180,7 @@ pub(super) struct Exchange {
 /// What one key exchange makes its keys of.
 pub(super) struct Secrets {
     /// The shared secret as it is encoded.
-    secret: Zeroizing<Vec<u8>>,
+    secret: Secret,
     /// The exchange hash.
     pub(super) hash: [u8; 32],
 }
@@ -185,22 +192,20 @@ pub(super) struct Transcript<'a> {
     pub(super) client_init: &'a [u8],
     pub(super) server_init: &'a [u8],
     pub(super) host_key: &'a [u8],
-    pub(super) client_public: &'a [u8; 32],
-    pub(super) server_public: &'a [u8; 32],
+    pub(super) client_public: &'a [u8],
+    pub(super) server_public: &'a [u8],
 }
 
 impl Secrets {
-    /// Those of `shared`, which X25519 made.
-    pub(super) fn new(transcript: &Transcript<'_>, shared: &[u8; 32]) -> Self {
-        let secret = Zeroizing::new(Written::part().put_mpint(shared).into_vec());
+    pub(super) fn new(transcript: &Transcript<'_>, secret: Secret) -> Self {
         let hashed = Written::part()
             .put(transcript.client_version)
             .put(transcript.server_version)
             .put(transcript.client_init)
             .put(transcript.server_init)
             .put(transcript.host_key)
-            .put(transcript.client_public.as_slice())
-            .put(transcript.server_public.as_slice());
+            .put(transcript.client_public)
+            .put(transcript.server_public);
         let hash = sha256(&[hashed.as_slice(), &secret]);
         Self { secret, hash }
     }

@@ -41,6 +41,7 @@
 //! It refuses messages over 2¹⁷ bytes, messages to its own key, compression, and ciphers that are not authenticated.
 
 mod addr;
+mod agreement;
 mod asks;
 mod connection;
 mod counters;

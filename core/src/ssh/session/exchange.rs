@@ -1,8 +1,8 @@
 //! The steps of a key exchange.
 
 use super::{Fault, Heard, Session, VERSION};
-use crate::crypto::Ephemeral;
 use crate::identity::PublicKey;
+use crate::ssh::agreement::{self, Half};
 use crate::ssh::kex::{self, Exchange, Secrets, Transcript};
 use crate::ssh::table::Stage;
 use crate::ssh::wire::{self, Rest, Written, number};
@@ -21,8 +21,7 @@ impl Session {
         let ours = kex::proposal(self.role, local.rng.bytes(), strict);
         self.sender.push(&[&ours]);
         self.keyed = now;
-        self.exchange =
-            Some(Box::new(Exchange { ours, theirs: None, ephemeral: None, incoming: None }));
+        self.exchange = Some(Box::new(Exchange { ours, theirs: None, half: None, incoming: None }));
     }
 
     /// Begins another key exchange where enough went through under these keys, or they are old.
@@ -63,9 +62,9 @@ impl Session {
         exchange.theirs = Some((message.to_vec(), agreed));
         match self.role {
             Role::Client => {
-                let ephemeral = Ephemeral::new(&local.rng.bytes());
-                let public = *ephemeral.public();
-                exchange.ephemeral = Some(Box::new(ephemeral));
+                let half = Half::new(agreed.method, &mut local.rng);
+                let public = half.public();
+                exchange.half = Some(half);
                 self.say(&Written::message(number::KEX_ECDH_INIT).put(public.as_slice()));
                 self.stage = if first { Stage::EcdhReply } else { Stage::RekeyReply };
             }
@@ -81,26 +80,27 @@ impl Session {
         local: &mut Local,
         mut rest: Rest<'_>,
     ) -> Result<(), Fault> {
-        let client_public = wire::string_of(&mut rest)?;
+        let client_public = wire::string(&mut rest)?;
         wire::end(rest)?;
-        let ephemeral = Ephemeral::new(&local.rng.bytes());
-        let shared = ephemeral.agree(&client_public).map_err(|_| Fault::Exchange)?;
         let Some(exchange) = &self.exchange else { return Err(Fault::State) };
-        let Some((theirs, _)) = &exchange.theirs else { return Err(Fault::State) };
+        let Some((theirs, agreed)) = &exchange.theirs else { return Err(Fault::State) };
+        let (server_public, secret) =
+            agreement::answer(agreed.method, client_public, &mut local.rng)
+                .map_err(|_| Fault::Exchange)?;
         let transcript = Transcript {
             client_version: self.version.as_deref().unwrap_or_default(),
             server_version: VERSION.as_bytes(),
             client_init: theirs,
             server_init: &exchange.ours,
             host_key: &local.blob,
-            client_public: &client_public,
-            server_public: ephemeral.public(),
+            client_public,
+            server_public: &server_public,
         };
-        let secrets = Secrets::new(&transcript, &shared);
+        let secrets = Secrets::new(&transcript, secret);
         let signature = wire::signature_blob(&local.key.sign(&secrets.hash));
         let reply = Written::message(number::KEX_ECDH_REPLY)
             .put(local.blob.as_slice())
-            .put(ephemeral.public().as_slice())
+            .put(server_public.as_slice())
             .put(signature.as_slice());
         self.say(&reply);
         self.use_keys(now, local, &secrets)
@@ -114,7 +114,7 @@ impl Session {
         mut rest: Rest<'_>,
     ) -> Result<(), Fault> {
         let host_key = wire::string(&mut rest)?;
-        let server_public = wire::string_of(&mut rest)?;
+        let server_public = wire::string(&mut rest)?;
         let signature = wire::read_signature(wire::string(&mut rest)?)?;
         wire::end(rest)?;
         let key = wire::read_key(host_key)?.map(PublicKey::from_bytes).ok_or(Fault::NoHostKey)?;
@@ -127,19 +127,19 @@ impl Session {
             return Err(Fault::WrongPeer);
         }
         let Some(exchange) = &mut self.exchange else { return Err(Fault::State) };
-        let Some(ephemeral) = exchange.ephemeral.take() else { return Err(Fault::State) };
+        let Some(half) = exchange.half.take() else { return Err(Fault::State) };
         let Some((theirs, _)) = &exchange.theirs else { return Err(Fault::State) };
-        let shared = ephemeral.agree(&server_public).map_err(|_| Fault::Exchange)?;
+        let secret = half.agree(server_public).map_err(|_| Fault::Exchange)?;
         let transcript = Transcript {
             client_version: VERSION.as_bytes(),
             server_version: self.version.as_deref().unwrap_or_default(),
             client_init: &exchange.ours,
             server_init: theirs,
             host_key,
-            client_public: ephemeral.public(),
-            server_public: &server_public,
+            client_public: &half.public(),
+            server_public,
         };
-        let secrets = Secrets::new(&transcript, &shared);
+        let secrets = Secrets::new(&transcript, secret);
         key.verify(&secrets.hash, &signature).map_err(|_| Fault::Exchange)?;
         if !local.takes(&key) {
             return Err(Fault::Denied);

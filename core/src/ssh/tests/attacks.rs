@@ -364,7 +364,7 @@ fn points_of_small_order_end_the_connection() {
         let mut puppet = Puppet::new(Role::Client);
         puppet.propose(true);
         puppet.say(Written::message(number::KEX_ECDH_INIT).put(&point[..31]).as_slice());
-        assert_eq!(puppet.ended, Some(Fault::Malformed), "and one that is too short");
+        assert_eq!(puppet.ended, Some(Fault::Exchange), "and one that is too short");
     }
 }
 

@@ -1,9 +1,9 @@
 //! A peer that says whatever a test has it say: the keys and packets are real, the manners are not.
 
-use crate::crypto::Ephemeral;
 use crate::identity::SecretKey;
 use crate::limits::Limits;
 use crate::seed::Seed;
+use crate::ssh::agreement::{self, Half, Method};
 use crate::ssh::fault::Fault;
 use crate::ssh::kex::{self, Secrets, Transcript};
 use crate::ssh::packet::{PACKET_MAX, Receiver, Sender};
@@ -113,6 +113,10 @@ impl Puppet {
     /// The proposal of a session of the puppet's side.
     pub(super) fn proposal(&self, strict: bool) -> Vec<u8> {
         let mut proposal = kex::proposal(self.role, [9; 16], strict);
+        // It has no other method.
+        if let Some(at) = proposal.windows(8).position(|window| window == b"mlkem768") {
+            proposal[at] = b'x';
+        }
         if !strict {
             // Not a word of it.
             let text: &[u8] =
@@ -152,22 +156,28 @@ impl Puppet {
     /// The same, unless the session ends at the proposal.
     pub(super) fn try_exchange(&mut self, strict: bool) -> Option<Secrets> {
         let (client_init, server_init) = self.try_propose(strict)?;
-        let ephemeral = Ephemeral::new(&[5; 32]);
+        let (half, mut rng) = (
+            Half::new(Method::X25519, &mut Seed::from_u64(5).rng("half")),
+            Seed::from_u64(6).rng("answer"),
+        );
         let blob = wire::key_blob(self.key.public().as_bytes());
-        let (client_public, server_public, host_key) = match self.role {
+        let (client_public, server_public, host_key, secret) = match self.role {
             Role::Client => {
                 let init = Written::message(number::KEX_ECDH_INIT);
-                self.say(init.put(ephemeral.public().as_slice()).as_slice());
+                self.say(init.put(half.public().as_slice()).as_slice());
                 let reply = self.expect(number::KEX_ECDH_REPLY);
                 let mut rest = &reply[1..];
                 let host_key = wire::string(&mut rest).expect("a key").to_vec();
-                let public = wire::string_of(&mut rest).expect("a point");
-                (*ephemeral.public(), public, host_key)
+                let public = wire::string(&mut rest).expect("a point").to_vec();
+                let secret = half.agree(&public).expect("a point");
+                (half.public(), public, host_key, secret)
             }
             Role::Server => {
                 let init = self.expect(number::KEX_ECDH_INIT);
-                let public = wire::string_of(&mut &init[1..]).expect("a point");
-                (public, *ephemeral.public(), blob)
+                let public = wire::string(&mut &init[1..]).expect("a point").to_vec();
+                let (ours, secret) =
+                    agreement::answer(Method::X25519, &public, &mut rng).expect("a point");
+                (public, ours, blob, secret)
             }
         };
         let (client_version, server_version) = match self.role {
@@ -183,9 +193,7 @@ impl Puppet {
             client_public: &client_public,
             server_public: &server_public,
         };
-        let theirs = if self.role == Role::Client { &server_public } else { &client_public };
-        let shared = ephemeral.agree(theirs).expect("a point");
-        let secrets = Secrets::new(&transcript, &shared);
+        let secrets = Secrets::new(&transcript, secret);
         if self.id == [0; 32] {
             self.id = secrets.hash;
         }
