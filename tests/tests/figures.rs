@@ -56,6 +56,12 @@ fn of_others() -> Snapshot {
     let map: Map<MemoryAddr, MemoryAddr, _, _> = Map::new(same, same, &limits);
     let streams = StreamPort::<MemoryAddr>::new(&limits);
     let mut snapshot = Snapshot::default();
+    #[cfg(feature = "ssh")]
+    {
+        use tellask::ssh::{Setup, Ssh};
+        let (key, seed) = (SecretKey::from_seed(&[1; 32]), tellask::Seed::from_u64(1));
+        Ssh::<MemoryAddr>::new(Setup::new(key, &seed, &limits)).stats(&mut snapshot);
+    }
     streams.stats(&mut snapshot);
     StreamCounters::default().stats(&mut snapshot);
     multi.stats(&mut snapshot);
@@ -81,8 +87,11 @@ fn every_figure_is_described_and_every_description_is_of_a_figure() {
         assert_eq!(found, Some(kind), "{name}");
         given.insert((if common { COMMON } else { section }, figure));
     }
-    let quic = |section: &str| section == "quic" && !cfg!(feature = "quic");
-    for (section, figures) in described.iter().filter(|(section, _)| !quic(section)) {
+    let lacks = |section: &str| {
+        (section == "quic" && !cfg!(feature = "quic"))
+            || (section == "ssh" && !cfg!(feature = "ssh"))
+    };
+    for (section, figures) in described.iter().filter(|(section, _)| !lacks(section)) {
         for figure in figures.keys() {
             assert!(given.contains(&(*section, *figure)), "nothing gives {section}.{figure}");
         }
