@@ -180,15 +180,16 @@ fn quics(ratios: &mut Ratios) {
     }
 }
 
-/// Messages to one of 10,000 peers, chosen at random, beside one of 100: what it costs to have many, that they do not
-/// fit the caches included.
+/// Messages to one of 10,000 peers, chosen at random, beside one of 100: what it costs a node to have many, that they do
+/// not fit the caches included. What the peers take themselves is not counted: in life they are elsewhere.
 #[cfg(feature = "quic")]
 fn many(ratios: &mut Ratios) {
     let (name, size) = ("quic:peers:10000/100", 1_000);
     if ratios.is_wanted(name) {
         let text = Bytes::from(vec![0x5a; size]);
         let (mut many, mut few) = (quic::crowd(10_000), quic::crowd(100));
-        ratios.operations(name, size, 0.77, || many.tell(&text), || few.tell(&text));
+        let n = 20_000;
+        ratios.rates(name, size, 0.77, 11, || many.tells(n, &text), || few.tells(n, &text));
     }
 }
 

@@ -4,7 +4,9 @@ use ::tellask::identity::SecretKey;
 use ::tellask::quic::{Quic, Setup};
 use ::tellask::seed::Rng;
 use ::tellask::swarm::{Link, Message};
-use ::tellask::{Bytes, Command, Event, Instant, Layer as _, Limits, MemoryAddr, PeerAddr, Seed};
+use ::tellask::{
+    Bytes, BytesMut, Command, Event, Instant, Layer as _, Limits, MemoryAddr, PeerAddr, Seed,
+};
 use core::time::Duration;
 
 const MTU: usize = 1_400;
@@ -18,6 +20,8 @@ pub(crate) struct Crowd {
     hub: Quic<MemoryAddr>,
     peers: Vec<Quic<MemoryAddr>>,
     heard: u64,
+    /// What the node in the middle took.
+    spent: Duration,
 }
 
 fn key(number: u32) -> SecretKey {
@@ -41,7 +45,7 @@ pub(crate) fn crowd(count: u32) -> Crowd {
     let peers = (1..=count).map(node).collect();
     let rng = Seed::from_u64(1).rng("peers");
     let now = Instant::ZERO + Duration::from_secs(1);
-    let mut crowd = Crowd { now, rng, hub: node(HUB), peers, heard: 0 };
+    let mut crowd = Crowd { now, rng, hub: node(HUB), peers, heard: 0, spent: Duration::ZERO };
     let hub = PeerAddr { id: crowd.hub.id(), addr: MemoryAddr(HUB) };
     for nth in 0..crowd.peers.len() {
         let tell = Command::Tell { dst: hub, payload: "hello".into() };
@@ -53,14 +57,26 @@ pub(crate) fn crowd(count: u32) -> Crowd {
 }
 
 impl Crowd {
+    /// Tells `n` messages, two to each of those that are picked; how many there are per second that the node in the
+    /// middle works. The others are elsewhere, where nodes are nodes.
+    pub(crate) fn tells(&mut self, n: u64, text: &Bytes) -> f64 {
+        self.spent = Duration::ZERO;
+        for _ in 0..n / 2 {
+            self.tell(text);
+        }
+        n as f64 / self.spent.as_secs_f64()
+    }
+
     /// Tells one of them two messages, each in a datagram of its own, which are acknowledged.
-    pub(crate) fn tell(&mut self, text: &Bytes) {
+    fn tell(&mut self, text: &Bytes) {
         let nth = self.rng.below(self.peers.len() as u64) as usize;
         let dst = PeerAddr { id: self.peers[nth].id(), addr: MemoryAddr(nth as u32 + 1) };
         let before = self.heard;
         for _ in 0..2 {
             let payload = text.clone().into();
+            let begun = std::time::Instant::now();
             self.hub.handle_command(self.now, Command::Tell { dst, payload });
+            self.spent += begun.elapsed();
             self.settle(nth);
         }
         assert_eq!(self.heard, before + 2);
@@ -68,38 +84,56 @@ impl Crowd {
 
     /// Until neither the node nor this peer has anything to say.
     fn settle(&mut self, nth: usize) {
-        let Self { now, hub, peers, heard, .. } = self;
+        let Self { now, hub, peers, heard, spent, .. } = self;
         let peer = &mut peers[nth];
         let [here, there] = [MemoryAddr(HUB), MemoryAddr(nth as u32 + 1)];
+        let mut elsewhere = Duration::ZERO;
         loop {
             *now = *now + Duration::from_micros(5);
-            let moved = carry(*now, hub, here, peer, there, heard);
-            if !carry(*now, peer, there, hub, here, heard) && !moved {
+            let out = said(*now, hub, heard, spent);
+            let moved = !out.is_empty();
+            hear(*now, peer, (here, there), out, &mut elsewhere);
+            let back = said(*now, peer, heard, &mut elsewhere);
+            if back.is_empty() && !moved {
                 return;
             }
+            hear(*now, hub, (there, here), back, spent);
         }
     }
 }
 
-/// Does what is due of one, and takes to the other what it sends; whether it sends anything.
-fn carry(
+/// Does what is due of a node; what it sends.
+fn said(
     now: Instant,
-    from: &mut Quic<MemoryAddr>,
-    src: MemoryAddr,
-    to: &mut Quic<MemoryAddr>,
-    dst: MemoryAddr,
+    node: &mut Quic<MemoryAddr>,
     heard: &mut u64,
-) -> bool {
-    from.handle_timeout(now);
-    while let Some(event) = from.poll_event() {
+    spent: &mut Duration,
+) -> Vec<BytesMut> {
+    let begun = std::time::Instant::now();
+    node.handle_timeout(now);
+    while let Some(event) = node.poll_event() {
         *heard += u64::from(matches!(event, Event::Told(_)));
     }
-    let mut moved = false;
-    while let Some(command) = from.poll_transmit() {
+    let mut out = Vec::new();
+    while let Some(command) = node.poll_transmit() {
         let Command::Tell { payload, .. } = command else { continue };
-        let payload = payload.into_mut();
-        to.handle_input(now, Event::Told(Message { src, dst, payload }));
-        moved = true;
+        out.push(payload.into_mut());
     }
-    moved
+    *spent += begun.elapsed();
+    out
+}
+
+/// Hands datagrams to a node.
+fn hear(
+    now: Instant,
+    node: &mut Quic<MemoryAddr>,
+    (src, dst): (MemoryAddr, MemoryAddr),
+    datagrams: Vec<BytesMut>,
+    spent: &mut Duration,
+) {
+    let begun = std::time::Instant::now();
+    for payload in datagrams {
+        node.handle_input(now, Event::Told(Message { src, dst, payload }));
+    }
+    *spent += begun.elapsed();
 }
