@@ -125,7 +125,9 @@ impl<S: Addr + Source> Ssh<S> {
             let number = connection.next_name;
             let sent = State::Sent { id, number };
             let State::Waits(payload) = core::mem::replace(&mut ask.state, sent) else { continue };
-            let waits = u32::try_from(ask.deadline.since(now).as_millis()).unwrap_or(u32::MAX);
+            // One that waits for less than a millisecond waits all the same.
+            let waits = ask.deadline.since(now).as_nanos().div_ceil(1_000_000);
+            let waits = u32::try_from(waits).unwrap_or(u32::MAX);
             connection.session.ask(number as u32, waits, &payload);
             connection.next_name += 1;
             connection.asks.insert(number, Some(ask_id));
@@ -291,13 +293,17 @@ impl<S: Addr + Source> Ssh<S> {
             Err(refusal) if refusal.detail.len() > MESSAGE_MAX => Answer::TooLarge,
             Err(refusal) => Answer::Refused(refusal),
         };
-        let held = connection.owed.bytes() + answer.len();
-        let answer = if held > self.limits.ask_remembered_per_peer {
+        let of_peer = connection.owed.bytes() + answer.len();
+        let of_all = self.answer_bytes + answer.len();
+        let answer = if of_peer > self.limits.ask_remembered_per_peer
+            || of_all > self.limits.ask_remembered
+        {
             self.counters.refused_busy += 1;
             Answer::Busy
         } else {
             answer
         };
+        self.answer_bytes += answer.len();
         connection.owed.answer(token.0, answer);
         // It was read no further while it was owed too much.
         self.read(now, id);
@@ -309,6 +315,7 @@ impl<S: Addr + Source> Ssh<S> {
         while connection.takes()
             && let Some((name, answer)) = connection.owed.pop()
         {
+            self.answer_bytes -= answer.len();
             connection.session.answer(name, &answer);
             connection.said = now;
         }

@@ -16,7 +16,7 @@ pub const IDLE: Duration = Duration::from_secs(180);
 pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long a peer may take to answer that.
 const PONG: Duration = Duration::from_secs(30);
-/// How long the last words may take.
+/// How long a peer may take nothing of the last words, or not close in turn.
 pub(super) const LINGER: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,6 +53,8 @@ pub(super) struct Connection<S> {
     pub(super) heard: Instant,
     pub(super) said: Instant,
     pub(super) looked: Option<Instant>,
+    /// Whether the peer says nothing more.
+    pub(super) left: bool,
     /// When the last words must have been written, and whether they are.
     pub(super) ends: Instant,
     pub(super) finished: bool,
@@ -178,6 +180,7 @@ impl<S> Connection<S> {
             heard: now,
             said: now,
             looked: None,
+            left: false,
             ends: Instant::MAX,
             finished: false,
             armed: None,

@@ -136,6 +136,7 @@ impl<S: Addr + Source> Ssh<S> {
         let asks = core::mem::take(&mut connection.asks);
         let owed = core::mem::take(&mut connection.owed);
         let lost = core::mem::take(&mut connection.unwritten).len();
+        self.answer_bytes -= owed.bytes();
         self.stalled.remove(&id);
         if was == Standing::Handshaking {
             self.counters.handshakes_failed += 1;

@@ -1,6 +1,6 @@
 //! What comes up: connections that strangers begin, and what is read of them.
 
-use super::connection::{Connection, Look, Standing};
+use super::connection::{Connection, LINGER, Look, Standing};
 use super::ending::End;
 use super::fault::Fault;
 use super::packet::PACKET_EARLY;
@@ -40,10 +40,19 @@ impl<S: Addr + Source> Ssh<S> {
             StreamInput::Writable { id, bytes } => {
                 if let Some(connection) = self.connections.get_mut(&id) {
                     connection.credit = connection.credit.saturating_add(bytes);
+                    if connection.standing == Standing::Over {
+                        connection.ends = now + LINGER;
+                    }
                     self.read(now, id);
                 }
             }
-            StreamInput::Finished { id } => self.close(now, id, Fault::Left, End::Theirs),
+            StreamInput::Finished { id } => {
+                // There may be messages before it that there was no room for.
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.left = true;
+                    self.read(now, id);
+                }
+            }
             StreamInput::Closed { id, reason } => self.on_closed(now, id, reason),
         }
         self.send_tells(now);
@@ -123,6 +132,9 @@ impl<S: Addr + Source> Ssh<S> {
             let heard = match connection.session.next(now, &mut self.local) {
                 Ok(None) => {
                     self.stalled.remove(&id);
+                    if connection.left {
+                        return self.close(now, id, Fault::Left, End::Theirs);
+                    }
                     self.grant(id);
                     break;
                 }

@@ -144,6 +144,8 @@ pub struct Ssh<S> {
     /// Connections of the requests of peers, by their tokens.
     owed: BTreeMap<u64, StreamId>,
     tokens: u64,
+    /// Bytes of answers that wait for their turn.
+    answer_bytes: usize,
     up: Up<SshAddr<S>>,
     tells: Outbox<SshAddr<S>>,
     control: VecDeque<StreamTransmit<S>>,
@@ -184,6 +186,7 @@ impl<S: Addr + Source> Ssh<S> {
             asks: Asks::default(),
             owed: BTreeMap::new(),
             tokens: 0,
+            answer_bytes: 0,
             up: Up::new(limits),
             tells: Outbox::new(limits.send_per_peer, limits.send),
             control: VecDeque::new(),
@@ -384,6 +387,7 @@ impl<S: Addr + Source> Layer for Ssh<S> {
         sink.gauge("connections", self.connections.len() as u64);
         sink.gauge("asks", self.asks.len() as u64);
         sink.gauge("answers_owed", self.owed.len() as u64);
+        sink.gauge("answer_bytes", self.answer_bytes as u64);
         sink.gauge("closing", u64::from(self.closing != Closing::No));
         sink.state("connections", &|hasher| self.dump(hasher));
         sink.leave();

@@ -254,6 +254,30 @@ fn whoever_asks_without_end_is_read_no_further() {
 }
 
 #[test]
+fn messages_that_came_before_a_peer_left_are_heard_though_there_was_no_room_for_them_at_once() {
+    let limits = |_| {
+        let mut limits = Limits::default();
+        limits.receive = 160 * 1_024;
+        limits
+    };
+    let mut net = Net::within(2, 1, limits, |_| {});
+    net.takes[1] = false;
+    for number in 0..6 {
+        net.tell(0, 1, &[number; 10_000]);
+    }
+    net.close(0);
+    net.settle();
+    assert!(net.figure(1, "heard") < 6, "there is no room for all");
+    assert_eq!(net.events(1), []);
+    net.takes[1] = true;
+    net.pass(HANDSHAKE);
+    for number in 0..6 {
+        assert!(net.told(1).1 == [number; 10_000], "{number}");
+    }
+    assert_eq!(net.figure(1, "received_but_dropped"), 0);
+}
+
+#[test]
 fn a_close_finishes_what_was_accepted() {
     let mut net = Net::new(2, 1);
     net.tell(0, 1, b"the last one");

@@ -46,6 +46,8 @@ pub(crate) struct Net {
     pub(crate) now: Instant,
     /// Bytes that are handed over at a time.
     pub(crate) piece: usize,
+    /// Whose application takes what there is.
+    pub(crate) takes: Vec<bool>,
     wires: Vec<Wire>,
     heard: Vec<Vec<Event<SshAddr<MemoryAddr>>>>,
     fresh: u64,
@@ -83,8 +85,9 @@ impl Net {
                 node
             })
             .collect();
-        let heard = nodes.iter().map(|_| Vec::new()).collect();
-        Self { nodes, now, piece: usize::MAX, wires: Vec::new(), heard, fresh: 0 }
+        let heard: Vec<_> = nodes.iter().map(|_| Vec::new()).collect();
+        let takes = vec![true; nodes.len()];
+        Self { nodes, now, piece: usize::MAX, takes, wires: Vec::new(), heard, fresh: 0 }
     }
 
     /// Cuts the connection that was made last.
@@ -186,7 +189,9 @@ impl Net {
                     self.carry(node, transmit);
                     moved = true;
                 }
-                while let Some(event) = self.nodes[node].poll_event() {
+                while self.takes[node]
+                    && let Some(event) = self.nodes[node].poll_event()
+                {
                     self.heard[node].push(event);
                     moved = true;
                 }
