@@ -7,9 +7,13 @@
 mod asks;
 mod attacker;
 mod p2pke;
+#[cfg(feature = "ssh")]
+mod ssh;
 
 pub use asks::{asked, asks};
 pub use p2pke::{p2pke_messages, p2pke_strangers, p2pke_tampering, tampered};
+#[cfg(feature = "ssh")]
+pub use ssh::{ssh_strangers, ssh_tampering};
 
 use attacker::datagrams;
 use core::fmt::Display;
@@ -37,6 +41,10 @@ pub const TARGETS: &[Target] = &[
     ("p2pke_messages", p2pke_messages),
     ("p2pke_strangers", p2pke_strangers),
     ("p2pke_tampering", p2pke_tampering),
+    #[cfg(feature = "ssh")]
+    ("ssh_strangers", ssh_strangers),
+    #[cfg(feature = "ssh")]
+    ("ssh_tampering", ssh_tampering),
 ];
 
 /// A text that is read as an address, or as a stack, prints as one that is read as the same.

@@ -32,6 +32,15 @@ fn good() -> Vec<Vec<u8>> {
         (0..9_u8).flat_map(|n| [0, 8, 5, n / 3, 3, 1, 2, 3, 4, 5]).collect(),
         b"\x0aa channel of a name and a message".to_vec(),
         vec![0; 64],
+        // The first packets of SSH.
+        b"\x07SSH-2.0-somebody\r\n\0\0\0\x0c\x0a\x14".to_vec(),
+        [
+            b"\xffSSH-2.0-somebody\r\n\0\0\x01\xfc\x06\x14".as_slice(),
+            &[0; 16],
+            &[0, 0, 0, 17],
+            b"curve25519-sha256",
+        ]
+        .concat(),
     ]
 }
 

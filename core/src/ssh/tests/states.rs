@@ -6,6 +6,7 @@ use crate::ssh::fault::Fault;
 use crate::ssh::table::{Stage, Verdict, verdict};
 use crate::ssh::wire::number;
 use alloc::vec::Vec;
+use proptest::prelude::*;
 
 /// A session in this stage, whose peer is a puppet.
 fn in_stage(stage: Stage) -> Puppet {
@@ -147,5 +148,32 @@ fn our_own_numbers_are_known_where_both_said_so() {
         assert_eq!(verdict(Stage::Open, number, true, true), Verdict::Take);
         assert_eq!(verdict(Stage::Open, number, true, false), Verdict::Unimplemented);
         assert_eq!(verdict(Stage::RekeyNewKeys, number, true, true), Verdict::Violation);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2_000) })]
+
+    #[test]
+    fn no_message_makes_a_session_panic_in_any_stage(
+        stage in 0..Stage::ALL.len(),
+        messages in prop::collection::vec((any::<u8>(), prop::collection::vec(any::<u8>(), 0..80)), 1..4),
+        lengths in any::<bool>(),
+    ) {
+        let mut puppet = in_stage(Stage::ALL[stage]);
+        for (number, mut body) in messages {
+            // Mostly lengths that could be: those of strings are short.
+            if lengths {
+                for at in (0..body.len().saturating_sub(4)).step_by(7) {
+                    body[at..at + 3].fill(0);
+                    body[at + 3] %= 16;
+                }
+            }
+            if puppet.ended.is_none() {
+                let message: Vec<u8> = core::iter::once(number).chain(body).collect();
+                puppet.say(&message);
+            }
+        }
+        prop_assert!(puppet.session.unread() <= 64);
     }
 }
