@@ -406,7 +406,10 @@ pub(crate) async fn a_thousand_connections_cost_only_those_that_are_ready<R: Str
         assert_eq!(busy.hear(), b"are you there?");
     }
     let visits = value(&bob, "tcp.visits") - before;
-    assert!((ROUNDS..4 * ROUNDS).contains(&visits), "{visits} visits for {ROUNDS} messages");
+    // What is left over of the thousand messages is a visit to each at the most; to look at all for each of the hundred
+    // would be a hundred times that.
+    let most = 4 * ROUNDS + PEERS as u64;
+    assert!((ROUNDS..most).contains(&visits), "{visits} visits for {ROUNDS} messages");
     drop(peers);
     bob.close(LONG).await.expect("they have gone");
     server.join().expect("no panic");
