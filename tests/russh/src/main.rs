@@ -5,10 +5,10 @@
 //! application, which answers each ask with what it was asked.
 
 mod ours;
-mod raw;
 #[path = "../../benches/support/ratio.rs"]
 #[allow(dead_code, reason = "this needs no calibration")]
 mod ratio;
+mod raw;
 mod theirs;
 
 use core::time::Duration;
@@ -17,11 +17,12 @@ use std::process::ExitCode;
 use tokio::runtime::{Builder, Runtime};
 
 /// How long a round may take before it has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
-fn runtime(threads: usize) -> Runtime {
+/// Named, so that a profile says whose work is whose.
+fn runtime(name: &str, threads: usize) -> Runtime {
     let mut builder = Builder::new_multi_thread();
-    builder.worker_threads(threads).enable_all().build().expect("a runtime")
+    builder.thread_name(name).worker_threads(threads).enable_all().build().expect("a runtime")
 }
 
 fn main() -> ExitCode {
@@ -49,11 +50,15 @@ fn beside_russh(ratios: &mut Ratios) {
         let theirs = || theirs.asks(n, size, parallel);
         ratios.rates(name, size, 1.5, 11, || ours.asks(n, size, parallel), theirs);
     }
+    // For the record, without a target: what would be left if there was nothing but sockets.
+    let (raw, n) = (raw::pair(2), 10_000);
+    let theirs = || theirs.asks(n, size, 1);
+    ratios.rates("tcp:ping/russh:ask", size, 0.0, 11, || raw.pings(n, size), theirs);
 }
 
 /// Both ends in one thread, and as little as it takes to seal, write, read and open.
 fn beside_tcp(ratios: &mut Ratios) {
     let (size, n) = (64 * 1_024, 8_000);
-    let (ours, raw) = (ours::pair(1), raw::pair());
+    let (ours, raw) = (ours::pair(1), raw::pair(1));
     ratios.rates("ssh:tells/tcp", size, 0.8, 11, || ours.tells(n, size), || raw.tells(n, size));
 }

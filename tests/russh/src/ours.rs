@@ -27,7 +27,7 @@ pub(crate) struct Pair {
 
 /// Two nodes on loopback in this many worker threads, with a connection between them.
 pub(crate) fn pair(threads: usize) -> Pair {
-    let runtime = crate::runtime(threads);
+    let runtime = crate::runtime("ours", threads);
     let (sender, receiver) = runtime.block_on(async {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let receiver = TcpBuilder::new(&any.into()).ssh(SecretKey::from_seed(&[2; 32]));

@@ -10,16 +10,16 @@ use tokio::time::timeout;
 
 const TAG: usize = 16;
 
-/// Two ends of a connection, and the one thread they live in.
+/// Two ends of a connection, and the runtime they live on.
 pub(crate) struct Pair {
     runtime: Runtime,
     addr: core::net::SocketAddr,
     listener: TcpListener,
 }
 
-/// Two ends on loopback in one worker thread.
-pub(crate) fn pair() -> Pair {
-    let runtime = crate::runtime(1);
+/// Two ends on loopback in this many worker threads.
+pub(crate) fn pair(threads: usize) -> Pair {
+    let runtime = crate::runtime("raw", threads);
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
     Pair { runtime, addr: listener.local_addr().expect("a bound socket"), listener }
 }
@@ -38,9 +38,7 @@ impl Pair {
     /// Sends `n` records of `size` bytes, and returns how many were opened in a second.
     pub(crate) fn tells(&self, n: u64, size: usize) -> f64 {
         self.runtime.block_on(async {
-            let (out, accepted) = tokio::join!(TcpStream::connect(self.addr), self.listener.accept());
-            let (mut out, mut come) = (out.expect("a connection"), accepted.expect("one").0);
-            out.set_nodelay(true).expect("an open socket");
+            let (mut out, mut come) = self.connect().await;
             let start = Instant::now();
             let sending = tokio::spawn(async move {
                 let (key, text) = (key(), vec![0x5a; size]);
@@ -64,6 +62,41 @@ impl Pair {
             let received = timeout(crate::PATIENCE, receiving).await;
             received.expect("records arrive").expect("the receiver ends");
             sending.await.expect("the sender ends");
+            n as f64 / start.elapsed().as_secs_f64()
+        })
+    }
+
+    async fn connect(&self) -> (TcpStream, TcpStream) {
+        let (out, accepted) = tokio::join!(TcpStream::connect(self.addr), self.listener.accept());
+        let (out, come) = (out.expect("a connection"), accepted.expect("one").0);
+        for socket in [&out, &come] {
+            socket.set_nodelay(true).expect("an open socket");
+        }
+        (out, come)
+    }
+
+    /// Sends `size` bytes back and forth `n` times, without any cipher, and returns how many times in a second.
+    pub(crate) fn pings(&self, n: u64, size: usize) -> f64 {
+        self.runtime.block_on(async {
+            let (mut out, mut come) = self.connect().await;
+            let echoing = tokio::spawn(async move {
+                let mut text = vec![0; size];
+                for _ in 0..n {
+                    come.read_exact(&mut text).await.expect("a connection");
+                    come.write_all(&text).await.expect("a connection");
+                }
+            });
+            let start = Instant::now();
+            let pinging = tokio::spawn(async move {
+                let mut text = vec![0x5a; size];
+                for _ in 0..n {
+                    out.write_all(&text).await.expect("a connection");
+                    out.read_exact(&mut text).await.expect("a connection");
+                }
+            });
+            let ponged = timeout(crate::PATIENCE, pinging).await;
+            ponged.expect("pongs arrive").expect("the pinger ends");
+            echoing.await.expect("the echo ends");
             n as f64 / start.elapsed().as_secs_f64()
         })
     }

@@ -2,7 +2,7 @@
 
 use russh::keys::{Algorithm, PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh::server::{self, VerifiedPublicKey};
-use russh::{Error, Preferred, cipher, client};
+use russh::{Error, Limits, Preferred, cipher, client};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,7 +25,11 @@ impl client::Handler for Anyone {
 impl server::Handler for Anyone {
     type Error = Error;
 
-    async fn auth_publickey(&mut self, _: &str, _: VerifiedPublicKey<'_>) -> Result<server::Auth, Error> {
+    async fn auth_publickey(
+        &mut self,
+        _: &str,
+        _: VerifiedPublicKey<'_>,
+    ) -> Result<server::Auth, Error> {
         Ok(server::Auth::Accept)
     }
 }
@@ -39,9 +43,14 @@ pub(crate) struct Pair {
 
 /// A client and a server on loopback in this many worker threads.
 pub(crate) fn pair(threads: usize) -> Pair {
-    let runtime = crate::runtime(threads);
+    let runtime = crate::runtime("theirs", threads);
     let (client, server) = runtime.block_on(connect());
     Pair { runtime, client: Arc::new(client), _server: server }
+}
+
+/// No other keys within a run: where many requests were under way then, its connection broke now and then.
+fn limits() -> Limits {
+    Limits { rekey_write_limit: usize::MAX, rekey_read_limit: usize::MAX, ..Limits::default() }
 }
 
 fn preferred() -> Preferred {
@@ -59,6 +68,7 @@ async fn connect() -> (client::Handle<Anyone>, server::RunningSession<Anyone>) {
         let config = server::Config {
             keys: vec![key()],
             preferred: preferred(),
+            limits: limits(),
             inactivity_timeout: None,
             nodelay: true,
             ..server::Config::default()
@@ -68,8 +78,12 @@ async fn connect() -> (client::Handle<Anyone>, server::RunningSession<Anyone>) {
         socket.set_nodelay(true).expect("an open socket");
         server::run_stream(Arc::new(config), socket, Anyone).await.expect("a session")
     });
-    let config =
-        client::Config { preferred: preferred(), nodelay: true, ..client::Config::default() };
+    let config = client::Config {
+        preferred: preferred(),
+        limits: limits(),
+        nodelay: true,
+        ..client::Config::default()
+    };
     let socket = TcpStream::connect(addr).await.expect("a connection");
     socket.set_nodelay(true).expect("an open socket");
     let dialled = client::connect_stream(Arc::new(config), socket, Anyone).await;
