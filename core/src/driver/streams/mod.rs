@@ -59,7 +59,7 @@ const HAND_IN: usize = 64;
 const CREDIT: usize = 4;
 
 /// Bytes that one visit reads at the most.
-const READ: usize = 64 * 1_024;
+const READ: usize = 256 * 1_024;
 
 /// Bytes that one round reads, and one visit's more.
 const ROUND_BYTES: usize = 256 * 1_024;
