@@ -173,6 +173,10 @@ impl Receiver {
             if self.rest.len() >= len {
                 return true;
             }
+            // Once half of it came the rest gets its room at once, rather than by a copy of all that came.
+            if self.rest.len() >= len / 2 {
+                self.partial.reserve(len);
+            }
             self.keep();
             return false;
         }

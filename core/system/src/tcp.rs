@@ -22,7 +22,7 @@ pub const READ_DRAINS: bool = cfg!(any(target_os = "linux", target_os = "android
 const BACKLOG: i32 = 1_024;
 
 /// Bytes of the buffer that is read into.
-const BUFFER: usize = 64 * 1_024;
+const BUFFER: usize = 256 * 1_024;
 
 /// A silent peer is asked after this time whether it is there still. Layers that want to know sooner ask themselves.
 const KEEPALIVE: Duration = Duration::from_secs(300);

@@ -9,7 +9,7 @@
 //!
 //! Bounds: so many connections that others opened as [`Limits::peers`] and [`Limits::half_open`] together; further
 //! ones stay with the system, in its backlog, and are taken when one has gone. Of ours the port keeps the
-//! number. A connection is given credit to write [`Limits::send_per_peer`] bytes that its socket has not
+//! number. A connection is given credit to write [`CREDIT`] times [`Limits::send_per_peer`] bytes that its socket has not
 //! taken, and reads no more than the stack gave credit for, in up to [`READ`] bytes a visit; a round takes
 //! [`HAND_IN`] inputs or [`ROUND_BYTES`], whichever is less, and one visit's more. An idle connection holds no buffer.
 //!
@@ -54,8 +54,12 @@ const COLLECT: usize = 256;
 /// Inputs handed in under one lock at the most: no more than the inbox takes without a copy.
 const HAND_IN: usize = 64;
 
+/// How many times [`Limits::send_per_peer`] a connection may write before its socket has taken it. One would have a message
+/// of that size cut in two, and wait for the one before.
+const CREDIT: usize = 4;
+
 /// Bytes that one visit reads at the most.
-const READ: usize = 64 * 1_024;
+const READ: usize = 256 * 1_024;
 
 /// Bytes that one round reads, and one visit's more.
 const ROUND_BYTES: usize = 256 * 1_024;
@@ -132,7 +136,7 @@ impl<R: StreamRuntime> Streams<R> {
             accepted: 0,
             accepted_max: limits.peers.saturating_add(limits.half_open),
             accepted_ever: 0,
-            window: limits.send_per_peer.max(1),
+            window: limits.send_per_peer.saturating_mul(CREDIT).max(1),
             counters: StreamCounters::default(),
             runtime: PhantomData,
         }
