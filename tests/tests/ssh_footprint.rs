@@ -116,11 +116,11 @@ fn each(times: u32) -> ([usize; 2], bool) {
     let mut now = Instant::ZERO + Duration::from_secs(1);
     let (mut server, addr) = node(0);
     // What is made once and kept is made before.
-    dial(now, &mut server, addr.clone(), 1, 20);
+    dial(now, &mut server, addr, 1, 20);
     let before = [live(), foreign()];
     let mut up = 0;
     for number in 2..CONNECTIONS + 2 {
-        up += u32::from(dial(now, &mut server, addr.clone(), number, times));
+        up += u32::from(dial(now, &mut server, addr, number, times));
     }
     assert!(up == 0 || up == CONNECTIONS, "{up} are up");
     // Less than a handshake takes, and more than anything is put off.

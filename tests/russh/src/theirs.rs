@@ -48,7 +48,7 @@ pub(crate) fn pair(threads: usize) -> Pair {
     Pair { runtime, client: Arc::new(client), _server: server }
 }
 
-/// No other keys within a run: where many requests were under way then, its connection broke now and then.
+/// No other keys within a run: a connection broke once, and that was about then.
 fn limits() -> Limits {
     Limits { rekey_write_limit: usize::MAX, rekey_read_limit: usize::MAX, ..Limits::default() }
 }
