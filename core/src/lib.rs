@@ -37,6 +37,8 @@ pub mod port;
 #[cfg(feature = "quic")]
 pub mod quic;
 pub mod realm;
+#[cfg(any(feature = "quic", feature = "ssh"))]
+mod requests;
 pub mod seed;
 #[cfg(feature = "ssh")]
 pub mod ssh;

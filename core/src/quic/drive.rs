@@ -159,7 +159,7 @@ impl<A: Addr + Source> Quic<A> {
                 Scope::All => false,
                 Scope::To(dst) => {
                     let peer = self.find(dst).and_then(|slot| self.peers.get(slot));
-                    peer.is_some_and(|peer| peer.asks_full)
+                    peer.is_some_and(|peer| peer.asks.is_full())
                 }
             };
             if !asks_full {

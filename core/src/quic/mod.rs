@@ -76,7 +76,7 @@ pub use connection::{HANDSHAKE, IDLE, KEEP_ALIVE};
 #[cfg(feature = "qlog")]
 pub use qlog::{Begun, Qlog, Writer};
 
-use self::asks::Asks;
+use self::asks::Sent;
 use self::connection::Connection;
 use self::counters::Counters;
 use self::local::Local;
@@ -89,6 +89,7 @@ use crate::identity::{PeerId, SecretKey};
 use crate::layer::{Layer, earliest};
 use crate::limits::Limits;
 use crate::outbox::Outbox;
+use crate::requests::Requests;
 use crate::seed::Seed;
 use crate::stats::StatsSink;
 use crate::swarm::{Accept, Command, Event, Link, Swarm, Undeliverable};
@@ -122,7 +123,7 @@ pub struct Quic<A> {
     stalled: BTreeSet<usize>,
     /// Connections with messages that the side above has no room for.
     unread: BTreeSet<usize>,
-    asks: Asks,
+    asks: Requests<Sent>,
     /// Requests of peers, by their tokens.
     owed: BTreeMap<u64, (usize, StreamId)>,
     tokens: u64,
@@ -234,7 +235,7 @@ impl<A: Addr + Source> Quic<A> {
             dirty_since: None,
             stalled: BTreeSet::new(),
             unread: BTreeSet::new(),
-            asks: Asks::default(),
+            asks: Requests::new(&limits),
             owed: BTreeMap::new(),
             tokens: 0,
             up: Up::new(&limits),
@@ -387,8 +388,8 @@ impl<A: Addr + Source> Quic<A> {
         self.places.dump(hasher);
         (self.tokens, self.dialling, self.receiving, &self.owed.len()).hash(&mut hasher);
         for (slot, addr, peer) in self.peers.iter() {
-            (slot, addr, peer.id, &peer.connections, peer.dial, &peer.waiting).hash(&mut hasher);
-            (peer.asks, peer.ask_bytes, peer.asks_full, peer.identify).hash(&mut hasher);
+            (slot, addr, peer.id, &peer.connections, peer.dial, &peer.asks).hash(&mut hasher);
+            peer.identify.hash(&mut hasher);
         }
         for (handle, connection) in self.connections.iter().enumerate() {
             let Some(connection) = connection else { continue };

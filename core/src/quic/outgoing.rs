@@ -144,8 +144,7 @@ impl<A: Addr + Source> Quic<A> {
         if let Some(used) = peer.connection() {
             self.touch(now, used);
         } else if peer.dial.is_none() {
-            let waits =
-                !peer.waiting.is_empty() || peer.identify > 0 || self.tells.is_waiting(&dst);
+            let waits = peer.asks.has_waiting() || peer.identify > 0 || self.tells.is_waiting(&dst);
             let dialled = if waits && self.closing != Closing::Passed {
                 self.dial(now, slot)
             } else {
@@ -183,7 +182,7 @@ impl<A: Addr + Source> Quic<A> {
     pub(super) fn fail_waiting(&mut self, slot: Slot, why: Undeliverable) {
         let Some(dst) = self.peer_addr(slot) else { return };
         let Some(peer) = self.peers.get_mut(slot) else { return };
-        let waiting = core::mem::take(&mut peer.waiting);
+        let waiting = peer.asks.take_waiting();
         let identify = core::mem::take(&mut peer.identify);
         for id in waiting {
             self.finish_ask(id, Err(AskError::from(why)));

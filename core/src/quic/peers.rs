@@ -1,8 +1,7 @@
 //! What is kept for each peer.
 
 use crate::identity::{PeerId, PublicKey};
-use crate::swarm::AskId;
-use alloc::collections::VecDeque;
+use crate::requests::OfPeer;
 use alloc::vec::Vec;
 
 /// A peer that is connected, or is being dialled.
@@ -15,13 +14,8 @@ pub(super) struct Peer {
     pub(super) connections: Vec<usize>,
     /// The connection that we began and that is not up yet.
     pub(super) dial: Option<usize>,
-    /// Requests that wait for a connection, or for a stream of it.
-    pub(super) waiting: VecDeque<AskId>,
-    /// Requests that are outstanding, and their bytes.
-    pub(super) asks: usize,
-    pub(super) ask_bytes: usize,
-    /// Whether it was told full because of its requests.
-    pub(super) asks_full: bool,
+    /// Our requests to it.
+    pub(super) asks: OfPeer,
     /// How often its identity was asked for.
     pub(super) identify: u32,
     /// Whether what it is told has to wait.
@@ -29,16 +23,13 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub(super) const fn new(id: PeerId) -> Self {
+    pub(super) fn new(id: PeerId) -> Self {
         Self {
             id,
             key: None,
             connections: Vec::new(),
             dial: None,
-            waiting: VecDeque::new(),
-            asks: 0,
-            ask_bytes: 0,
-            asks_full: false,
+            asks: OfPeer::default(),
             identify: 0,
             blocked: false,
         }

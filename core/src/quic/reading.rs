@@ -48,8 +48,10 @@ impl<A: Addr + Source> Quic<A> {
             StreamEvent::Writable { .. } | StreamEvent::Available { .. } => {}
             StreamEvent::Finished { id } => {
                 connection.sending.unacknowledged.remove(&id);
-                if let Some(id) = connection.asks.get(&id).copied() {
-                    self.asks.on_arrived(id);
+                if let Some(id) = connection.asks.get(&id).copied()
+                    && let Some(Some(sent)) = self.asks.sent_mut(id)
+                {
+                    sent.on_arrived();
                 }
             }
             StreamEvent::Stopped { id, error_code } => self.on_stopped(handle, id, error_code),

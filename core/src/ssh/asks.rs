@@ -13,54 +13,17 @@ use crate::swarm::{
 };
 use crate::table::Slot;
 use crate::time::Instant;
-use alloc::collections::{BTreeMap, BTreeSet};
 use bytes::BytesMut;
 use core::time::Duration;
 
 /// How long an asker is taken to wait that does not say so.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Our requests that are outstanding.
-#[derive(Debug, Default)]
-pub(super) struct Asks {
-    all: BTreeMap<AskId, Ask>,
-    deadlines: BTreeSet<(Instant, AskId)>,
-    /// Bytes of those that are outstanding.
-    bytes: usize,
-}
-
-#[derive(Debug)]
-struct Ask {
-    peer: Slot,
-    deadline: Instant,
-    bytes: usize,
-    state: State,
-}
-
-#[derive(Debug)]
-enum State {
-    /// For a connection, or for room on it.
-    Waits(Payload),
-    /// It went over a connection, under this number.
-    Sent { id: StreamId, number: u64 },
-}
-
-impl Asks {
-    pub(super) fn len(&self) -> usize {
-        self.all.len()
-    }
-
-    /// When the next of them is given up.
-    pub(super) fn due(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(due, _)| *due)
-    }
-
-    fn remove(&mut self, id: AskId) -> Option<Ask> {
-        let ask = self.all.remove(&id)?;
-        self.deadlines.remove(&(ask.deadline, id));
-        self.bytes -= ask.bytes;
-        Some(ask)
-    }
+/// Where a request went: over which connection, and under which number.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    id: StreamId,
+    number: u64,
 }
 
 impl<S: Addr + Source> Ssh<S> {
@@ -72,16 +35,8 @@ impl<S: Addr + Source> Ssh<S> {
         payload: Payload,
         deadline: Instant,
     ) {
-        let limit = self.link().ask_max;
-        let refused = if self.asks.all.contains_key(&id) {
-            Some(Undeliverable::Unsupported)
-        } else if payload.len() > limit {
-            Some(Undeliverable::TooLarge { limit })
-        } else if deadline <= now {
-            Some(Undeliverable::TimedOut)
-        } else {
-            None
-        };
+        let sizes = (payload.len(), self.link().ask_max);
+        let refused = self.asks.refuses(now, id, sizes, deadline);
         let slot = match refused.map_or_else(|| self.slot_for(now, &dst), Err) {
             Ok(slot) => slot,
             Err(why) => {
@@ -89,25 +44,13 @@ impl<S: Addr + Source> Ssh<S> {
             }
         };
         let Some(peer) = self.peers.get_mut(slot) else { return };
-        if peer.asks_full {
+        if peer.asks.is_full() {
             return self.refuse(Command::Ask { id, dst, payload, deadline }, Undeliverable::Full);
         }
-        let bytes = payload.len();
-        peer.asks += 1;
-        peer.ask_bytes += bytes;
-        peer.waiting.push_back(id);
-        let full = peer.asks >= self.limits.asks_per_peer
-            || peer.ask_bytes >= self.limits.ask_sending_per_peer
-            || self.asks.bytes + bytes >= self.limits.ask_sending;
-        if full {
-            peer.asks_full = true;
+        let used = peer.connection();
+        if self.asks.insert(id, (slot, &mut peer.asks), payload, deadline) {
             self.up.push(Event::Full { scope: Scope::To(dst) });
         }
-        let used = peer.connection();
-        let ask = Ask { peer: slot, deadline, bytes, state: State::Waits(payload) };
-        self.asks.all.insert(id, ask);
-        self.asks.deadlines.insert((deadline, id));
-        self.asks.bytes += bytes;
         if let Some(used) = used {
             self.write(now, used);
         }
@@ -118,19 +61,16 @@ impl<S: Addr + Source> Ssh<S> {
         let Self { peers, connections, asks, counters, .. } = self;
         let Some(peer) = peers.get_mut(slot) else { return };
         let Some(connection) = connections.get_mut(&id) else { return };
-        while connection.takes()
-            && let Some(ask_id) = peer.waiting.pop_front()
-        {
-            let Some(ask) = asks.all.get_mut(&ask_id) else { continue };
+        while connection.takes() && peer.asks.has_waiting() {
             let number = connection.next_name;
-            let sent = State::Sent { id, number };
-            let State::Waits(payload) = core::mem::replace(&mut ask.state, sent) else { continue };
+            let sent = asks.send(&mut peer.asks, Sent { id, number });
+            let Some((ask, payload, deadline)) = sent else { return };
             // One that waits for less than a millisecond waits all the same.
-            let waits = ask.deadline.since(now).as_nanos().div_ceil(1_000_000);
+            let waits = deadline.since(now).as_nanos().div_ceil(1_000_000);
             let waits = u32::try_from(waits).unwrap_or(u32::MAX);
             connection.session.ask(number as u32, waits, &payload);
             connection.next_name += 1;
-            connection.asks.insert(number, Some(ask_id));
+            connection.asks.insert(number, Some(ask));
             connection.said = now;
             counters.asked += 1;
         }
@@ -142,9 +82,7 @@ impl<S: Addr + Source> Ssh<S> {
 
     /// Requests whose time is over.
     pub(super) fn on_deadlines(&mut self, now: Instant) {
-        while let Some(&(due, id)) = self.asks.deadlines.first()
-            && due <= now
-        {
+        while let Some(id) = self.asks.overdue(now) {
             // Whether it arrived is known of an answer only.
             self.give_up(now, id, AskError::TimedOut { arrived: false });
         }
@@ -152,8 +90,8 @@ impl<S: Addr + Source> Ssh<S> {
 
     /// Nobody waits for an answer any more.
     fn give_up(&mut self, now: Instant, id: AskId, why: AskError) {
-        let Some(ask) = self.asks.all.get(&id) else { return };
-        if let State::Sent { id: stream, number } = ask.state
+        let Some(sent) = self.asks.sent_mut(id) else { return };
+        if let Some(Sent { id: stream, number }) = sent.map(|sent| *sent)
             && let Some(connection) = self.connections.get_mut(&stream)
         {
             if connection.session.is_extended() {
@@ -206,23 +144,12 @@ impl<S: Addr + Source> Ssh<S> {
 
     /// The outcome of a request of ours.
     pub(super) fn finish_ask(&mut self, id: AskId, result: Result<BytesMut, AskError>) {
-        let Some(ask) = self.asks.remove(id) else { return };
+        let Some(over) = self.asks.remove(id) else { return };
         self.up.push(Event::Answered { id, result });
-        let Some(dst) = self.ssh_addr(ask.peer) else { return };
-        let Some(peer) = self.peers.get_mut(ask.peer) else { return };
-        peer.asks = peer.asks.saturating_sub(1);
-        peer.ask_bytes = peer.ask_bytes.saturating_sub(ask.bytes);
-        if matches!(ask.state, State::Waits(_)) {
-            peer.waiting.retain(|waiting| *waiting != id);
-        }
-        let room = peer.asks <= self.limits.asks_per_peer / 2
-            && peer.ask_bytes <= self.limits.ask_sending_per_peer / 2
-            && self.asks.bytes <= self.limits.ask_sending / 2;
-        if peer.asks_full && room {
-            peer.asks_full = false;
-            if !self.tells.is_full(&dst) {
-                self.up.push(Event::Ready { scope: Scope::To(dst) });
-            }
+        let Some(dst) = self.ssh_addr(over.peer) else { return };
+        let Some(peer) = self.peers.get_mut(over.peer) else { return };
+        if self.asks.leave(id, &over, &mut peer.asks) && !self.tells.is_full(&dst) {
+            self.up.push(Event::Ready { scope: Scope::To(dst) });
         }
     }
 

@@ -64,7 +64,7 @@ pub use connection::{IDLE, KEEP_ALIVE};
 pub use local::Rekey;
 pub use session::{EXCHANGE, HANDSHAKE};
 
-use self::asks::Asks;
+use self::asks::Sent;
 use self::connection::Connection;
 use self::counters::Counters;
 use self::ending::End;
@@ -79,6 +79,7 @@ use crate::layer::{Layer, earliest};
 use crate::limits::Limits;
 use crate::outbox::Outbox;
 use crate::port::{StreamId, StreamInput, StreamTransmit};
+use crate::requests::Requests;
 use crate::seed::Seed;
 use crate::stats::StatsSink;
 use crate::swarm::{Accept, Command, Event, Link, Scope, Setting, Swarm, Undeliverable};
@@ -140,7 +141,7 @@ pub struct Ssh<S> {
     writable: VecDeque<StreamId>,
     /// Connections with messages that the side above has no room for.
     stalled: BTreeSet<StreamId>,
-    asks: Asks,
+    asks: Requests<Sent>,
     /// Connections of the requests of peers, by their tokens.
     owed: BTreeMap<u64, StreamId>,
     tokens: u64,
@@ -183,7 +184,7 @@ impl<S: Addr + Source> Ssh<S> {
             timers: BTreeSet::new(),
             writable: VecDeque::new(),
             stalled: BTreeSet::new(),
-            asks: Asks::default(),
+            asks: Requests::new(limits),
             owed: BTreeMap::new(),
             tokens: 0,
             answer_bytes: 0,
@@ -286,7 +287,7 @@ impl<S: Addr + Source> Ssh<S> {
                 Scope::All => false,
                 Scope::To(dst) => {
                     let peer = self.find(dst).and_then(|slot| self.peers.get(slot));
-                    peer.is_some_and(|peer| peer.asks_full)
+                    peer.is_some_and(|peer| peer.asks.is_full())
                 }
             };
             if !asks_full {
@@ -299,8 +300,8 @@ impl<S: Addr + Source> Ssh<S> {
     fn dump(&self, mut hasher: &mut dyn Hasher) {
         (self.fresh, self.tokens, self.dialling, self.up_peers, &self.owed).hash(&mut hasher);
         for (slot, addr, peer) in self.peers.iter() {
-            (slot, addr, peer.id, &peer.connections, peer.dial, &peer.waiting).hash(&mut hasher);
-            (peer.asks, peer.ask_bytes, peer.asks_full, peer.identify).hash(&mut hasher);
+            (slot, addr, peer.id, &peer.connections, peer.dial, &peer.asks).hash(&mut hasher);
+            peer.identify.hash(&mut hasher);
         }
         for (id, connection) in &self.connections {
             (id, connection.standing, connection.peer, connection.credit).hash(&mut hasher);
