@@ -33,12 +33,12 @@ pub mod outbox;
 pub mod p2pke;
 pub mod par;
 pub mod payload;
+#[cfg(any(feature = "quic", feature = "ssh"))]
+mod peers;
 pub mod port;
 #[cfg(feature = "quic")]
 pub mod quic;
 pub mod realm;
-#[cfg(any(feature = "quic", feature = "ssh"))]
-mod requests;
 pub mod seed;
 #[cfg(feature = "ssh")]
 pub mod ssh;

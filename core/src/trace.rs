@@ -16,7 +16,7 @@
 
 /// An event of a layer: `trace!(DEBUG, "p2pke", peer = %addr, reason = ?reason, "a message was rejected")`.
 macro_rules! trace {
-    ($level:ident, $layer:literal, $($rest:tt)+) => {{
+    ($level:ident, $layer:expr, $($rest:tt)+) => {{
         #[cfg(feature = "tracing")]
         tracing::event!(tracing::Level::$level, layer = $layer, $($rest)+);
     }};

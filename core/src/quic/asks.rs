@@ -6,12 +6,11 @@ use super::outgoing::chunks;
 use super::wire::{self, code};
 use crate::addr::{Addr, PeerAddr, Source};
 use crate::payload::Payload;
-use crate::swarm::{
-    AskError, AskId, Command, Event, Refusal, Scope, Swarm as _, Token, Undeliverable,
-};
+use crate::peers::Peers;
+use crate::swarm::{AskError, AskId, Command, Event, Refusal, Swarm as _, Token, Undeliverable};
 use crate::table::Slot;
 use crate::time::Instant;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use quinn_proto::{Dir, StreamId};
 
 /// Where a request went: on which stream of which connection, and whether all of it is known to have arrived.
@@ -39,30 +38,22 @@ impl<A: Addr + Source> Quic<A> {
         deadline: Instant,
     ) {
         let sizes = (payload.len(), self.link().ask_max);
-        let refused = self.asks.refuses(now, id, sizes, deadline);
+        let refused = self.peers.asks.refuses(now, id, sizes, deadline);
         let slot = match refused.map_or_else(|| self.slot_for(now, &dst), Err) {
             Ok(slot) => slot,
             Err(why) => {
-                return self.refuse(Command::Ask { id, dst, payload, deadline }, why);
+                return self.peers.refuse(Command::Ask { id, dst, payload, deadline }, why);
             }
         };
-        let Some(peer) = self.peers.get_mut(slot) else { return };
-        if peer.asks.is_full() {
-            return self.refuse(Command::Ask { id, dst, payload, deadline }, Undeliverable::Full);
-        }
-        let used = peer.connection();
-        if self.asks.insert(id, (slot, &mut peer.asks), payload, deadline) {
-            self.up.push(Event::Full { scope: Scope::To(dst) });
-        }
-        if let Some(used) = used {
+        if let Some(used) = self.peers.push_ask(id, (slot, dst), payload, deadline) {
             self.touch(now, used);
         }
     }
 
     /// Puts requests on streams, as many as there are to be had.
     pub(super) fn send_asks(&mut self, now: Instant, slot: Slot, handle: usize) {
-        let Self { peers, connections, asks, counters, .. } = self;
-        let Some(peer) = peers.get_mut(slot) else { return };
+        let Self { peers: Peers { table, asks, .. }, connections, counters, .. } = self;
+        let Some(peer) = table.get_mut(slot) else { return };
         let place = connections.get_mut(handle).and_then(Option::as_deref_mut);
         let Some(connection) = place else { return };
         while peer.asks.has_waiting()
@@ -86,21 +77,21 @@ impl<A: Addr + Source> Quic<A> {
 
     /// Requests whose time is over.
     pub(super) fn on_deadlines(&mut self, now: Instant) {
-        while let Some(id) = self.asks.overdue(now) {
+        while let Some(id) = self.peers.asks.overdue(now) {
             self.give_up(id, |arrived| AskError::TimedOut { arrived });
         }
     }
 
     /// Nobody waits for an answer any more.
     fn give_up(&mut self, id: AskId, why: impl FnOnce(bool) -> AskError) {
-        let Some(sent) = self.asks.sent_mut(id) else { return };
+        let Some(sent) = self.peers.asks.sent_mut(id) else { return };
         let sent = sent.map(|sent| (sent.handle, sent.stream, sent.arrived));
         if let Some((handle, stream, _)) = sent {
             self.end_stream(handle, stream);
             let now = self.out.latest();
             self.touch(now, handle);
         }
-        self.finish_ask(id, Err(why(sent.is_some_and(|(.., arrived)| arrived))));
+        self.peers.finish_ask(id, Err(why(sent.is_some_and(|(.., arrived)| arrived))));
     }
 
     /// Nothing more is said or heard on the stream of a request of ours.
@@ -113,24 +104,13 @@ impl<A: Addr + Source> Quic<A> {
 
     /// A connection ended with a request on it.
     pub(super) fn fail_ask(&mut self, id: AskId, why: Undeliverable) {
-        let arrived = self.asks.sent_mut(id).flatten().is_some_and(|sent| sent.arrived);
+        let arrived = self.peers.asks.sent_mut(id).flatten().is_some_and(|sent| sent.arrived);
         let error = if why == Undeliverable::TimedOut {
             AskError::TimedOut { arrived }
         } else {
             AskError::from(why)
         };
-        self.finish_ask(id, Err(error));
-    }
-
-    /// The outcome of a request of ours.
-    pub(super) fn finish_ask(&mut self, id: AskId, result: Result<BytesMut, AskError>) {
-        let Some(over) = self.asks.remove(id) else { return };
-        self.up.push(Event::Answered { id, result });
-        let Some(dst) = self.peer_addr(over.peer) else { return };
-        let Some(peer) = self.peers.get_mut(over.peer) else { return };
-        if self.asks.leave(id, &over, &mut peer.asks) && !self.tells.is_full(&dst) {
-            self.up.push(Event::Ready { scope: Scope::To(dst) });
-        }
+        self.peers.finish_ask(id, Err(error));
     }
 
     /// The application's answer to a request.
@@ -163,8 +143,8 @@ impl<A: Addr + Source> Quic<A> {
         let slot = connection.peer;
         connection.reset(stream, code::CANCELLED);
         self.owed.remove(&token);
-        if let Some(src) = slot.and_then(|slot| self.peer_addr(slot)) {
-            self.up.push(Event::Withdrawn { token: Token(token), src });
+        if let Some(src) = slot.and_then(|slot| self.peers.addr(slot)) {
+            self.peers.up.push(Event::Withdrawn { token: Token(token), src });
         }
     }
 }

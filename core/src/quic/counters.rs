@@ -11,10 +11,6 @@ counters! {
     asked,
     /// Requests that came.
     requests,
-    /// Peers that proved their key.
-    peers_up,
-    /// Peers that went down, for whatever reason.
-    peers_down,
     /// Connections that we began.
     dialled,
     /// Connections that strangers began and that were let in.
@@ -43,8 +39,4 @@ counters! {
     refused_malformed,
     /// Messages that their senders gave up.
     abandoned,
-    /// Commands refused.
-    refused,
-    /// Messages that waited for a connection in vain, or that a peer did not take.
-    undelivered,
 }

@@ -9,7 +9,6 @@ use super::{Closing, Quic};
 use crate::addr::{Addr, Source};
 use crate::layer::earliest;
 use crate::payload::Payload;
-use crate::swarm::{Event, Scope};
 use crate::time::Instant;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -154,18 +153,7 @@ impl<A: Addr + Source> Quic<A> {
                 self.touch(now, handle);
             }
         }
-        while let Some(scope) = self.tells.take_ready() {
-            let asks_full = match &scope {
-                Scope::All => false,
-                Scope::To(dst) => {
-                    let peer = self.find(dst).and_then(|slot| self.peers.get(slot));
-                    peer.is_some_and(|peer| peer.asks.is_full())
-                }
-            };
-            if !asks_full {
-                self.up.push(Event::Ready { scope });
-            }
-        }
+        self.peers.tell_ready();
     }
 
     /// Keeps the index of timers.
@@ -230,7 +218,7 @@ impl<A: Addr + Source> Quic<A> {
 
     /// Whether a message of any size can be given upward.
     pub(super) fn has_room(&self) -> bool {
-        self.up.has_room(self.largest())
+        self.peers.up.has_room(self.largest())
     }
 
     /// The largest message that is taken of a peer, in bytes.
@@ -243,12 +231,7 @@ impl<A: Addr + Source> Quic<A> {
     pub(super) fn is_finished(&self) -> bool {
         match self.closing {
             Closing::No | Closing::Passed => false,
-            Closing::Asked => {
-                self.tells.is_empty()
-                    && self.asks.len() == 0
-                    && self.busy.is_empty()
-                    && self.dirty.is_empty()
-            }
+            Closing::Asked => self.peers.is_idle() && self.busy.is_empty() && self.dirty.is_empty(),
             Closing::Ending => self.out.is_empty() && self.dirty.is_empty(),
         }
     }

@@ -3,11 +3,9 @@
 use super::connection::Standing;
 use super::wire::code;
 use super::{Closing, Quic};
-use crate::addr::{Addr, PeerAddr, Source};
+use crate::addr::{Addr, Source};
 use crate::swarm::{DownReason, Event, Token, Undeliverable};
-use crate::table::Slot;
 use crate::time::Instant;
-use crate::trace::trace;
 use bytes::Bytes;
 use quinn_proto::{ConnectionError, Dir, VarInt};
 
@@ -53,58 +51,26 @@ impl<A: Addr + Source> Quic<A> {
             self.counters.handshakes_failed += 1;
             self.leave_handshake(handle, dialled);
         }
-        let addr = slot.and_then(|slot| self.peer_addr(slot));
+        let addr = slot.and_then(|slot| self.peers.addr(slot));
         if let Some(addr) = addr {
             for token in owed.into_values() {
                 self.owed.remove(&token);
-                self.up.push(Event::Withdrawn { token: Token(token), src: addr.clone() });
+                self.peers.up.push(Event::Withdrawn { token: Token(token), src: addr.clone() });
             }
             // Messages of which a part never left, or all where the peer took none. Requests are told below,
             // answers are nobody's any more.
             let begun = sending.rest.keys().filter(|stream| stream.dir() == Dir::Uni).count();
             let lost = if end == End::Refused { sending.told } else { begun };
-            self.tell_undelivered(&addr, lost, why);
+            self.peers.tell_undelivered(&addr, lost, why);
         }
         for id in asks.into_values() {
             self.fail_ask(id, why);
         }
         let Some(slot) = slot else { return };
         let closed = self.closing != Closing::No;
-        self.leave_peer(handle, slot, if closed { DownReason::Closed } else { end.down(idle) });
-        let failed = self.peers.get(slot).is_some_and(|peer| peer.dial == Some(handle));
-        if failed {
-            self.fail_dial(slot, why);
-        }
+        self.peers.leave(slot, handle, if closed { DownReason::Closed } else { end.down(idle) });
+        self.peers.fail_dial(slot, handle, why);
         self.settle(now, slot);
-    }
-
-    /// A connection is not the peer's any more, which is down where that was its last.
-    pub(super) fn leave_peer(&mut self, handle: usize, slot: Slot, reason: DownReason) {
-        let addr = self.peer_addr(slot);
-        let Some(peer) = self.peers.get_mut(slot) else { return };
-        peer.connections.retain(|other| *other != handle);
-        if !peer.connections.is_empty() || peer.key.take().is_none() {
-            return;
-        }
-        self.up_peers -= 1;
-        self.counters.peers_down += 1;
-        if let Some(addr) = addr {
-            trace!(INFO, "quic", peer = %addr, ?reason, "a peer is down");
-            self.up.push(Event::PeerDown { addr, reason });
-        }
-    }
-
-    /// Messages that were told and do not arrive.
-    pub(super) fn tell_undelivered(
-        &mut self,
-        dst: &PeerAddr<A>,
-        count: usize,
-        reason: Undeliverable,
-    ) {
-        self.counters.undelivered += count as u64;
-        for _ in 0..count {
-            self.up.push(Event::Undelivered { dst: dst.clone(), reason });
-        }
     }
 }
 

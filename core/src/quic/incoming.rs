@@ -2,15 +2,15 @@
 
 use super::connection::{Connection, Standing};
 use super::ending::End;
-use super::peers::Peer;
 use super::wire::{self, code};
 use super::{Closing, MTU_MIN, OVERHEAD, Quic, tls};
 use crate::addr::{Addr, PeerAddr, Source};
 use crate::identity::PublicKey;
-use crate::swarm::{Command, DownReason, Event, Link, Message, Refusal, Setting, Undeliverable};
+use crate::swarm::{
+    AskId, Command, DownReason, Event, Link, Message, Refusal, Setting, Undeliverable,
+};
 use crate::table::Slot;
 use crate::time::Instant;
-use crate::trace::trace;
 use alloc::vec::Vec;
 use bytes::BytesMut;
 use core::net::SocketAddr;
@@ -31,7 +31,7 @@ impl<A: Addr + Source> Quic<A> {
                 self.control.push_back(Command::Answer { token, dst: message.src, result });
             }
             // Of whichever secure swarm: one key has one clock.
-            Event::Floor { key, stamp } => self.up.push(Event::Floor { key, stamp }),
+            Event::Floor { key, stamp } => self.peers.up.push(Event::Floor { key, stamp }),
             Event::Closed => self.on_closed(now),
             // What is lost is sent again. What the swarm below knows of its peers proves nothing here, larger datagrams
             // are found out, and nothing was asked of it.
@@ -57,7 +57,7 @@ impl<A: Addr + Source> Quic<A> {
             ask_max: if fits { self.limits.ask_max.min(wire::MESSAGE_MAX) } else { 0 },
             local: link.local,
         };
-        self.up.push(Event::Link(link.map(|addr| Some(PeerAddr { id, addr }))));
+        self.peers.up.push(Event::Link(link.map(|addr| Some(PeerAddr { id, addr }))));
     }
 
     fn on_datagram(&mut self, now: Instant, src: &A, dst: A, payload: BytesMut) {
@@ -100,7 +100,7 @@ impl<A: Addr + Source> Quic<A> {
         let network = src.network();
         let victim = self.half_open.victim(network, &mut self.local.rng);
         let crowded = self.half_open.len() >= self.limits.half_open / 2;
-        if self.closing != Closing::No || self.up_peers >= self.limits.peers {
+        if self.closing != Closing::No || self.peers.up_count() >= self.limits.peers {
             self.counters.turned_away += 1;
             let transmit = self.local.endpoint.refuse(incoming, &mut self.local.buffer);
             return self.send(now, &transmit);
@@ -174,12 +174,13 @@ impl<A: Addr + Source> Quic<A> {
         if !self.local.accept.takes(&peer.id) {
             return self.turn_out(now, handle, code::DENIED);
         }
-        let known = self.find(&peer);
-        let is_up = known.and_then(|slot| self.peers.get(slot)).is_some_and(|it| it.key.is_some());
-        if dialled.is_none() && !is_up && self.up_peers >= self.limits.peers {
+        let known = self.peers.find(&peer);
+        let is_up =
+            known.and_then(|slot| self.peers.get(slot)).is_some_and(|it| it.key().is_some());
+        if dialled.is_none() && !is_up && self.peers.up_count() >= self.limits.peers {
             return self.turn_out(now, handle, code::BUSY);
         }
-        let slot = self.slot_of(peer);
+        let slot = self.peers.find_or_insert(&peer);
         self.attach(now, handle, slot, &key);
     }
 
@@ -207,19 +208,7 @@ impl<A: Addr + Source> Quic<A> {
         self.counters.crossed += u64::from(crossed);
         let at = peer.connections.len().saturating_sub(usize::from(keeps));
         peer.connections.insert(at, handle);
-        if peer.key.is_none() {
-            peer.key = Some(*key);
-            let identified = core::mem::take(&mut peer.identify);
-            self.up_peers += 1;
-            self.counters.peers_up += 1;
-            if let Some(addr) = self.peer_addr(slot) {
-                trace!(INFO, "quic", peer = %addr, "a peer is up");
-                self.up.push(Event::PeerUp { addr: addr.clone(), key: *key });
-                for _ in 0..identified {
-                    self.up.push(Event::Identified { addr: addr.clone(), result: Ok(*key) });
-                }
-            }
-        }
+        self.peers.rise(slot, *key);
         self.settle(now, slot);
         self.touch(now, handle);
     }
@@ -249,19 +238,15 @@ impl<A: Addr + Source> Quic<A> {
     fn move_peer(&mut self, now: Instant, handle: usize, to: SocketAddr) {
         let Some(connection) = self.connection(handle) else { return };
         let Some(old) = connection.peer.filter(|_| connection.is_up()) else { return };
+        let asks: Vec<AskId> = connection.asks.values().copied().collect();
         let Some(addr) = self.places.addr(to).cloned() else { return };
         let Some(peer) = self.peers.get(old) else { return };
-        let (id, Some(key)) = (peer.id, peer.key) else { return };
-        self.leave_peer(handle, old, DownReason::Moved);
-        let slot = self.slot_of(PeerAddr { id, addr });
+        let (id, Some(&key)) = (peer.id, peer.key()) else { return };
+        self.peers.leave(old, handle, DownReason::Moved);
+        let slot = self.peers.find_or_insert(&PeerAddr { id, addr });
+        self.peers.move_asks(asks.into_iter(), slot);
         self.attach(now, handle, slot, &key);
         self.settle(now, old);
-    }
-
-    /// What is kept of a peer, from now on where nothing was.
-    fn slot_of(&mut self, peer: PeerAddr<A>) -> Slot {
-        let known = self.find(&peer);
-        known.unwrap_or_else(|| self.peers.insert(peer.addr, Peer::new(peer.id)))
     }
 
     pub(super) fn on_set(&mut self, now: Instant, setting: Setting) {
@@ -272,9 +257,10 @@ impl<A: Addr + Source> Quic<A> {
             self.local.accept = accept.clone();
             let excluded: Vec<usize> = self
                 .peers
+                .table
                 .iter()
                 .filter(|(_, _, peer)| !accept.takes(&peer.id))
-                .flat_map(|(_, _, peer)| peer.connections.iter().chain(&peer.dial).copied())
+                .flat_map(|(_, _, peer)| peer.all())
                 .collect();
             for handle in excluded {
                 // Not with the code of those of whom nothing was taken.
@@ -291,9 +277,9 @@ impl<A: Addr + Source> Quic<A> {
         for handle in handles {
             self.detach(now, handle, End::Ours);
         }
-        for slot in 0..self.peers.span() {
-            self.fail_waiting(slot, Undeliverable::Closed);
+        for slot in 0..self.peers.table.span() {
+            self.peers.fail_waiting(slot, Undeliverable::Closed);
         }
-        self.up.push(Event::Closed);
+        self.peers.up.push(Event::Closed);
     }
 }

@@ -61,7 +61,6 @@ mod incoming;
 mod keys;
 mod local;
 mod outgoing;
-mod peers;
 mod places;
 #[cfg(feature = "qlog")]
 mod qlog;
@@ -80,7 +79,6 @@ use self::asks::Sent;
 use self::connection::Connection;
 use self::counters::Counters;
 use self::local::Local;
-use self::peers::Peer;
 use self::places::Places;
 use crate::addr::{Addr, PeerAddr, Source};
 use crate::diagnostics::Diagnostics;
@@ -89,13 +87,12 @@ use crate::identity::{PeerId, SecretKey};
 use crate::layer::{Layer, earliest};
 use crate::limits::Limits;
 use crate::outbox::Outbox;
-use crate::requests::Requests;
+use crate::peers::Peers;
 use crate::seed::Seed;
 use crate::stats::StatsSink;
-use crate::swarm::{Accept, Command, Event, Link, Swarm, Undeliverable};
-use crate::table::{Slot, Table};
+use crate::swarm::{Accept, Command, Event, Link, Swarm};
+use crate::table::Slot;
 use crate::time::{Anchor, Epoch, Instant};
-use crate::up::Up;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
@@ -114,7 +111,7 @@ pub struct Quic<A> {
     local: Local,
     connections: Vec<Option<Box<Connection<A>>>>,
     places: Places<A>,
-    peers: Table<A, Peer>,
+    peers: Peers<PeerAddr<A>, A, PeerId, usize, Sent>,
     timers: BTreeSet<(Instant, usize)>,
     /// Connections that something has happened to, to be seen to when the next timer is due.
     dirty: VecDeque<usize>,
@@ -123,17 +120,13 @@ pub struct Quic<A> {
     stalled: BTreeSet<usize>,
     /// Connections with messages that the side above has no room for.
     unread: BTreeSet<usize>,
-    asks: Requests<Sent>,
     /// Requests of peers, by their tokens.
     owed: BTreeMap<u64, (usize, StreamId)>,
     tokens: u64,
-    up: Up<PeerAddr<A>>,
-    tells: Outbox<PeerAddr<A>>,
     out: Outbox<A>,
     control: VecDeque<Command<A>>,
     half_open: HalfOpen<Slot>,
     dialling: usize,
-    up_peers: usize,
     /// Connections of which not all is known to have arrived: a close waits for them.
     busy: BTreeSet<usize>,
     /// Bytes of messages that are being put together.
@@ -229,22 +222,18 @@ impl<A: Addr + Source> Quic<A> {
             local: Local::new(setup, &seed).map_err(|_| Unavailable)?,
             connections: Vec::new(),
             places: Places::new(&seed, places.saturating_add(limits.dialling)),
-            peers: Table::new(&seed),
+            peers: Peers::new("quic", &seed, &limits),
             timers: BTreeSet::new(),
             dirty: VecDeque::new(),
             dirty_since: None,
             stalled: BTreeSet::new(),
             unread: BTreeSet::new(),
-            asks: Requests::new(&limits),
             owed: BTreeMap::new(),
             tokens: 0,
-            up: Up::new(&limits),
-            tells: Outbox::new(limits.send_per_peer, limits.send),
             out: Outbox::new(limits.send_per_peer, limits.send),
             control: VecDeque::new(),
             half_open: HalfOpen::new(&limits),
             dialling: 0,
-            up_peers: 0,
             busy: BTreeSet::new(),
             receiving: 0,
             closing: Closing::No,
@@ -271,25 +260,8 @@ impl<A: Addr + Source> Quic<A> {
         self.half_open.len()
     }
 
-    fn find(&self, dst: &PeerAddr<A>) -> Option<Slot> {
-        let mut chain = self.peers.at(&dst.addr);
-        chain.find(|slot| self.peers.get(*slot).is_some_and(|peer| peer.id == dst.id))
-    }
-
-    fn peer_addr(&self, slot: Slot) -> Option<PeerAddr<A>> {
-        let id = self.peers.get(slot)?.id;
-        Some(PeerAddr { id, addr: self.peers.addr(slot)?.clone() })
-    }
-
     fn connection(&mut self, handle: usize) -> Option<&mut Connection<A>> {
         self.connections.get_mut(handle)?.as_deref_mut()
-    }
-
-    fn refuse(&mut self, command: Command<PeerAddr<A>>, why: Undeliverable) {
-        self.counters.refused += 1;
-        if let Some(event) = command.refuse(why) {
-            self.up.push(event);
-        }
     }
 }
 
@@ -345,28 +317,25 @@ impl<A: Addr + Source> Layer for Quic<A> {
     }
 
     fn poll_event(&mut self) -> Option<Self::Event> {
-        self.up.pop()
+        self.peers.up.pop()
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let timers = earliest(self.timers.first().map(|(due, _)| *due), self.asks.due());
+        let timers = self.timers.first().map(|(due, _)| *due);
         let readable = !self.unread.is_empty() && self.has_room();
         let pops = (self.is_finished() || readable).then(|| self.out.next());
-        let edges = earliest(self.out.poll_timeout(), self.tells.poll_timeout());
+        let edges = earliest(self.out.poll_timeout(), self.peers.poll_timeout());
         earliest(earliest(timers, self.dirty_since), earliest(pops, edges))
     }
 
     fn stats(&self, sink: &mut dyn StatsSink) {
         sink.enter(format_args!("quic"));
         self.counters.stats(sink);
-        self.up.stats(sink);
-        self.tells.stats(sink);
-        sink.gauge("peers", self.up_peers as u64);
+        self.peers.stats(sink);
         sink.gauge("half_open", self.half_open.len() as u64);
         sink.gauge("dialling", self.dialling as u64);
         sink.gauge("connections", self.connections() as u64);
         sink.gauge("places", self.places.held() as u64);
-        sink.gauge("asks", self.asks.len() as u64);
         sink.gauge("answers_owed", self.owed.len() as u64);
         sink.gauge("receiving_bytes", self.receiving as u64);
         sink.gauge("datagram_bytes", self.out.bytes() as u64);
@@ -380,23 +349,20 @@ impl<A: Addr + Source> Quic<A> {
     /// Remembers the latest time that was handed in.
     fn advance(&mut self, now: Instant) {
         self.out.advance(now);
-        self.tells.advance(now);
+        self.peers.tells.advance(now);
     }
 
     /// What a later call could depend on, as far as it is ours.
     fn dump(&self, mut hasher: &mut dyn Hasher) {
         self.places.dump(hasher);
         (self.tokens, self.dialling, self.receiving, &self.owed.len()).hash(&mut hasher);
-        for (slot, addr, peer) in self.peers.iter() {
-            (slot, addr, peer.id, &peer.connections, peer.dial, &peer.asks).hash(&mut hasher);
-            peer.identify.hash(&mut hasher);
-        }
+        self.peers.dump(hasher);
         for (handle, connection) in self.connections.iter().enumerate() {
             let Some(connection) = connection else { continue };
             (handle, connection.standing, connection.peer, connection.ours).hash(&mut hasher);
             (connection.ping_at, connection.dialled, connection.begun).hash(&mut hasher);
         }
-        (&self.half_open, &self.unread, self.closing, self.asks.due()).hash(&mut hasher);
+        (&self.half_open, &self.unread, self.closing).hash(&mut hasher);
         (self.local.clock.anchor(), &self.local.accept).hash(&mut hasher);
     }
 }
@@ -405,15 +371,15 @@ impl<A: Addr + Source> Swarm for Quic<A> {
     type Addr = PeerAddr<A>;
 
     fn link(&self) -> &Link<Self::Addr> {
-        self.up.link()
+        self.peers.up.link()
     }
 
     fn mtu_to(&self, dst: &Self::Addr) -> usize {
-        self.up.mtu_to(dst)
+        self.peers.up.mtu_to(dst)
     }
 
     fn is_full(&self, dst: &Self::Addr) -> bool {
-        self.up.is_full(dst)
+        self.peers.up.is_full(dst)
     }
 
     fn is_closed(&self) -> bool {

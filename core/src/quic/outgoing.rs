@@ -2,12 +2,11 @@
 
 use super::connection::{Connection, Written};
 use super::ending::End;
-use super::peers::Peer;
 use super::wire::code;
 use super::{Closing, Quic};
 use crate::addr::{Addr, PeerAddr, Source};
 use crate::payload::Payload;
-use crate::swarm::{AskError, Command, Event, IdentifyError, Scope, Swarm as _, Undeliverable};
+use crate::swarm::{Command, Undeliverable};
 use crate::table::Slot;
 use crate::time::Instant;
 use alloc::vec::Vec;
@@ -15,19 +14,11 @@ use bytes::Bytes;
 
 impl<A: Addr + Source> Quic<A> {
     pub(super) fn on_tell(&mut self, now: Instant, dst: PeerAddr<A>, payload: Payload) {
-        let limit = self.mtu_to(&dst);
-        if payload.len() > limit {
-            return self.refuse(Command::Tell { dst, payload }, Undeliverable::TooLarge { limit });
+        let refused = self.peers.refuses_tell(&dst, payload.len());
+        if let Err(why) = refused.map_or_else(|| self.slot_for(now, &dst), Err) {
+            return self.peers.refuse(Command::Tell { dst, payload }, why);
         }
-        if self.tells.is_full(&dst) {
-            return self.refuse(Command::Tell { dst, payload }, Undeliverable::Full);
-        }
-        if let Err(why) = self.slot_for(now, &dst) {
-            return self.refuse(Command::Tell { dst, payload }, why);
-        }
-        if let Ok(Some(scope)) = self.tells.push(now, dst, payload) {
-            self.up.push(Event::Full { scope });
-        }
+        self.peers.push_tell(now, dst, payload);
         self.dirty_since.get_or_insert(now.next());
     }
 
@@ -43,19 +34,19 @@ impl<A: Addr + Source> Quic<A> {
         if dst.id == self.id() {
             return Err(Undeliverable::Oneself);
         }
-        if let Some(slot) = self.find(dst) {
+        if let Some(slot) = self.peers.find(dst) {
             return Ok(slot);
         }
         if !self.local.accept.takes(&dst.id) {
             return Err(Undeliverable::Denied);
         }
         let peers = self.limits.peers.saturating_mul(2);
-        if self.dialling >= self.limits.dialling || self.up_peers + self.dialling >= peers {
+        if self.dialling >= self.limits.dialling || self.peers.up_count() + self.dialling >= peers {
             return Err(Undeliverable::Full);
         }
-        let slot = self.peers.insert(dst.addr.clone(), Peer::new(dst.id));
+        let slot = self.peers.insert(dst);
         if let Err(why) = self.dial(now, slot) {
-            self.peers.remove(slot);
+            self.peers.table.remove(slot);
             return Err(why);
         }
         self.update_blocked(now, slot);
@@ -63,8 +54,8 @@ impl<A: Addr + Source> Quic<A> {
     }
 
     fn dial(&mut self, now: Instant, slot: Slot) -> Result<(), Undeliverable> {
-        let Some(addr) = self.peers.addr(slot) else { return Err(Undeliverable::NoRoute) };
-        if self.up.link().tell_max == 0 {
+        let Some(addr) = self.peers.table.addr(slot) else { return Err(Undeliverable::NoRoute) };
+        if self.peers.up.link().tell_max == 0 {
             return Err(Undeliverable::TooLarge { limit: 0 });
         }
         let remote = self.places.stand_in(addr).ok_or(Undeliverable::Full)?;
@@ -82,8 +73,8 @@ impl<A: Addr + Source> Quic<A> {
 
     /// Gives messages to the connections of their peers.
     pub(super) fn send_tells(&mut self, now: Instant) {
-        while let Some((dst, payload)) = self.tells.pop() {
-            let sent = self.find(&dst).and_then(|slot| {
+        while let Some((dst, payload)) = self.peers.tells.pop() {
+            let sent = self.peers.find(&dst).and_then(|slot| {
                 let handle = self.peers.get(slot)?.connection()?;
                 let connection = self.connection(handle)?;
                 let stream = connection.sending.spare.take()?;
@@ -96,27 +87,17 @@ impl<A: Addr + Source> Quic<A> {
             match sent {
                 Some(()) => self.counters.told += 1,
                 // What cannot be told waits, and is not among these.
-                None => self.tell_undelivered(&dst, 1, Undeliverable::Full),
+                None => self.peers.tell_undelivered(&dst, 1, Undeliverable::Full),
             }
         }
     }
 
     /// Whether what the peer is told has to wait, is seen to.
     pub(super) fn update_blocked(&mut self, now: Instant, slot: Slot) {
-        let used = self.peers.get(slot).and_then(Peer::connection);
+        let used = self.peers.connection(slot);
         let takes =
             used.and_then(|used| self.connection(used)).is_some_and(Connection::takes_tells);
-        let Some(peer) = self.peers.get_mut(slot) else { return };
-        let was = core::mem::replace(&mut peer.blocked, !takes);
-        if was == peer.blocked {
-            return;
-        }
-        let Some(dst) = self.peer_addr(slot) else { return };
-        if takes {
-            self.tells.unblock(now, &Scope::To(dst));
-        } else {
-            self.tells.block(now, Scope::To(dst));
-        }
+        self.peers.set_blocked(now, slot, !takes);
     }
 
     /// Writes what a connection takes of what was begun, and of what waits for it.
@@ -130,7 +111,7 @@ impl<A: Addr + Source> Quic<A> {
             connection.write_rest(stream);
         }
         let Some(slot) = connection.peer else { return };
-        if self.peers.get(slot).and_then(Peer::connection) != Some(handle) {
+        if self.peers.connection(slot) != Some(handle) {
             return;
         }
         self.send_asks(now, slot, handle);
@@ -139,79 +120,36 @@ impl<A: Addr + Source> Quic<A> {
 
     /// After something has changed about a peer's connections: what waits goes on, dials again, or is over.
     pub(super) fn settle(&mut self, now: Instant, slot: Slot) {
-        let Some(dst) = self.peer_addr(slot) else { return };
         let Some(peer) = self.peers.get(slot) else { return };
         if let Some(used) = peer.connection() {
             self.touch(now, used);
         } else if peer.dial.is_none() {
-            let waits = peer.asks.has_waiting() || peer.identify > 0 || self.tells.is_waiting(&dst);
-            let dialled = if waits && self.closing != Closing::Passed {
+            let dialled = if self.peers.is_awaited(slot) && self.closing != Closing::Passed {
                 self.dial(now, slot)
             } else {
                 Err(Undeliverable::Closed)
             };
             if let Err(why) = dialled {
-                self.fail_waiting(slot, why);
-                return self.forget(now, slot);
+                self.peers.fail_waiting(slot, why);
+                return self.peers.forget(now, slot);
             }
         }
         self.update_blocked(now, slot);
     }
 
-    /// A peer of whom there is nothing left.
-    fn forget(&mut self, now: Instant, slot: Slot) {
-        let Some(dst) = self.peer_addr(slot) else { return };
-        self.peers.remove(slot);
-        self.tells.unblock(now, &Scope::To(dst.clone()));
-        if !self.tells.is_full(&dst) {
-            self.up.push(Event::Ready { scope: Scope::To(dst) });
-        }
-    }
-
-    /// The connection that was dialled is not to be had.
-    pub(super) fn fail_dial(&mut self, slot: Slot, why: Undeliverable) {
-        let Some(peer) = self.peers.get_mut(slot) else { return };
-        peer.dial = None;
-        // What waits goes over the other's connection where there is one.
-        if peer.connections.is_empty() {
-            self.fail_waiting(slot, why);
-        }
-    }
-
-    /// Nothing that waits for the peer goes on.
-    pub(super) fn fail_waiting(&mut self, slot: Slot, why: Undeliverable) {
-        let Some(dst) = self.peer_addr(slot) else { return };
-        let Some(peer) = self.peers.get_mut(slot) else { return };
-        let waiting = peer.asks.take_waiting();
-        let identify = core::mem::take(&mut peer.identify);
-        for id in waiting {
-            self.finish_ask(id, Err(AskError::from(why)));
-        }
-        let lost = self.tells.forget(&dst);
-        self.tell_undelivered(&dst, lost, why);
-        for _ in 0..identify {
-            let result = Err(IdentifyError::from(why));
-            self.up.push(Event::Identified { addr: dst.clone(), result });
-        }
-    }
-
     pub(super) fn on_identify(&mut self, now: Instant, dst: PeerAddr<A>) {
         let slot = match self.slot_for(now, &dst) {
             Ok(slot) => slot,
-            Err(why) => return self.refuse(Command::Identify { dst }, why),
+            Err(why) => return self.peers.refuse(Command::Identify { dst }, why),
         };
-        let Some(peer) = self.peers.get_mut(slot) else { return };
-        match peer.key {
-            Some(key) => self.up.push(Event::Identified { addr: dst, result: Ok(key) }),
-            None => peer.identify = peer.identify.saturating_add(1),
-        }
+        self.peers.identify(slot, dst);
     }
 
     pub(super) fn on_disconnect(&mut self, now: Instant, dst: &PeerAddr<A>) {
-        let Some(slot) = self.find(dst) else { return };
-        self.fail_waiting(slot, Undeliverable::Disconnected);
+        let Some(slot) = self.peers.find(dst) else { return };
+        self.peers.fail_waiting(slot, Undeliverable::Disconnected);
         let Some(peer) = self.peers.get(slot) else { return };
-        let all: Vec<usize> = peer.connections.iter().chain(&peer.dial).copied().collect();
+        let all: Vec<usize> = peer.all().collect();
         for handle in all {
             self.close(now, handle, code::DONE, End::Ours);
         }

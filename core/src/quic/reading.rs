@@ -49,7 +49,7 @@ impl<A: Addr + Source> Quic<A> {
             StreamEvent::Finished { id } => {
                 connection.sending.unacknowledged.remove(&id);
                 if let Some(id) = connection.asks.get(&id).copied()
-                    && let Some(Some(sent)) = self.asks.sent_mut(id)
+                    && let Some(Some(sent)) = self.peers.asks.sent_mut(id)
                 {
                     sent.on_arrived();
                 }
@@ -68,14 +68,14 @@ impl<A: Addr + Source> Quic<A> {
                 code::TOO_LARGE => Undeliverable::TooLarge { limit: wire::MESSAGE_MAX },
                 _ => Undeliverable::Full,
             };
-            if let Some(addr) = slot.and_then(|slot| self.peer_addr(slot)) {
-                self.tell_undelivered(&addr, 1, why);
+            if let Some(addr) = slot.and_then(|slot| self.peers.addr(slot)) {
+                self.peers.tell_undelivered(&addr, 1, why);
             }
         } else if let Some(id) = ask {
             // Whoever takes no more of a request may answer it all the same, unless it says why not.
             if code != code::DONE {
                 self.end_stream(handle, stream);
-                self.finish_ask(id, Err(wire::reset(code)));
+                self.peers.finish_ask(id, Err(wire::reset(code)));
             }
         } else {
             self.withdraw(handle, stream);
@@ -148,7 +148,7 @@ impl<A: Addr + Source> Quic<A> {
                         Read::Nothing | Read::End | Read::Whole => wire::reset(code::MALFORMED),
                     };
                     self.end_stream(handle, stream);
-                    return self.finish_ask(id, Err(why));
+                    return self.peers.finish_ask(id, Err(why));
                 }
                 (Read::TooLarge | Read::TooMuch, Kind::Waste) => {
                     return self.turn_down(handle, stream, code::DONE);
@@ -206,7 +206,7 @@ impl<A: Addr + Source> Quic<A> {
     /// Both addresses of what comes on a connection.
     fn ways(&self, handle: usize) -> Option<(PeerAddr<A>, PeerAddr<A>)> {
         let connection = self.connections.get(handle)?.as_ref()?;
-        let src = self.peer_addr(connection.peer?)?;
+        let src = self.peers.addr(connection.peer?)?;
         let dst = PeerAddr { id: self.id(), addr: connection.local.clone()? };
         Some((src, dst))
     }
@@ -214,7 +214,7 @@ impl<A: Addr + Source> Quic<A> {
     fn on_message(&mut self, handle: usize, payload: BytesMut) {
         let Some((src, dst)) = self.ways(handle) else { return };
         self.counters.heard += 1;
-        self.up.told(Message { src, dst, payload });
+        self.peers.up.told(Message { src, dst, payload });
     }
 
     fn on_request(&mut self, now: Instant, handle: usize, stream: StreamId) {
@@ -235,7 +235,7 @@ impl<A: Addr + Source> Quic<A> {
         self.counters.requests += 1;
         let deadline = now + head.remaining.unwrap_or(PATIENCE);
         let message = Message { src, dst, payload };
-        self.up.push(Event::Asked { token: Token(token), message, deadline });
+        self.peers.up.push(Event::Asked { token: Token(token), message, deadline });
     }
 
     fn on_answered(&mut self, handle: usize, stream: StreamId, id: AskId) {
@@ -256,7 +256,7 @@ impl<A: Addr + Source> Quic<A> {
         } else {
             Ok(answer)
         };
-        self.finish_ask(id, result);
+        self.peers.finish_ask(id, result);
     }
 
     /// Nothing more is wanted on a stream of the peer's, and nothing said.

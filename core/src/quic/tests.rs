@@ -9,7 +9,10 @@ mod diagnostics;
 mod post_quantum;
 
 use super::*;
-use crate::swarm::{AskError, AskId, DownReason, IdentifyError, Message, Refusal, Setting, Token};
+use crate::swarm::{
+    AskError, AskId, DownReason, IdentifyError, Message, Refusal, Scope, Setting, Token,
+    Undeliverable,
+};
 use crate::{Datagram, DatagramInput, DatagramPort, MemoryAddr, Node, Payload, Stack};
 use bytes::BytesMut;
 use core::time::Duration;
@@ -512,6 +515,43 @@ fn a_connection_follows_its_peer_to_another_address() {
     assert_eq!(world.told(0), [b"welcome"]);
     assert_eq!((world.value(0, "dialled"), world.value(1, "dialled")), (1, 0));
     assert_eq!((world.value(1, "peers"), world.value(1, "places")), (1, 1));
+}
+
+#[test]
+fn requests_to_a_peer_that_moved_count_at_its_new_address() {
+    let limits = Limits { asks_per_peer: 2, ..Limits::default() };
+    let mut world = World::with(2, &limits);
+    world.tell(0, 1, b"from home");
+    world.run(SECOND);
+    world.ask(1, 0, 1, b"one");
+    world.ask(1, 0, 2, b"two");
+    world.run(SECOND);
+    let requests = asked(world.events(0));
+    assert_eq!(requests.len(), 2);
+    let elsewhere = MemoryAddr(50);
+    world.moved.insert(0, elsewhere);
+    world.tell(0, 1, b"from elsewhere");
+    world.run(SECOND);
+    let moved = PeerAddr { addr: elsewhere, ..addr(0) };
+    let scopes = |events: &[Happened]| -> Vec<(bool, Scope<_>)> {
+        let scope = |event: &Happened| match event {
+            Event::Full { scope } => Some((true, *scope)),
+            Event::Ready { scope } => Some((false, *scope)),
+            _ => None,
+        };
+        events.iter().filter_map(scope).collect()
+    };
+    // The first was full before, and is forgotten.
+    let seen = scopes(&world.events(1));
+    assert!(seen.contains(&(true, Scope::To(moved))), "{seen:?}");
+    for (token, message, _) in requests {
+        let result = Ok(Payload::from(&b"yes"[..]));
+        world.command(0, Command::Answer { token, dst: message.src, result });
+    }
+    world.run(SECOND);
+    let events = world.events(1);
+    assert!(scopes(&events).contains(&(false, Scope::To(moved))));
+    assert_eq!(answered(events).iter().filter(|(_, it)| it.is_ok()).count(), 2);
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Addresses of SSH: who by fingerprint, and where.
 
 use super::wire;
-use crate::addr::{Source, UdpAddr};
+use crate::addr::{Addr, Source, UdpAddr};
 use crate::crypto::packet::sha256;
 use crate::identity::PublicKey;
+use crate::peers::Named;
 use alloc::string::String;
 use base64ct::{Base64, Base64Unpadded, Encoding as _};
 use core::error::Error;
@@ -111,6 +112,23 @@ impl<S: Source> Source for SshAddr<S> {
 
     fn carrier(&self) -> Option<UdpAddr> {
         self.addr.carrier()
+    }
+}
+
+impl<S: Addr> Named for SshAddr<S> {
+    type Id = Fingerprint;
+    type Below = S;
+
+    fn id(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    fn below(&self) -> &S {
+        &self.addr
+    }
+
+    fn named(fingerprint: Fingerprint, addr: S) -> Self {
+        Self { fingerprint, addr }
     }
 }
 

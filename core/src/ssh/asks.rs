@@ -7,9 +7,10 @@ use super::wire::MESSAGE_MAX;
 use super::{Ssh, SshAddr};
 use crate::addr::{Addr, Source};
 use crate::payload::Payload;
+use crate::peers::Peers;
 use crate::port::StreamId;
 use crate::swarm::{
-    AskError, AskId, Command, Event, Message, Refusal, Scope, Swarm as _, Token, Undeliverable,
+    AskError, AskId, Command, Event, Message, Refusal, Swarm as _, Token, Undeliverable,
 };
 use crate::table::Slot;
 use crate::time::Instant;
@@ -36,30 +37,22 @@ impl<S: Addr + Source> Ssh<S> {
         deadline: Instant,
     ) {
         let sizes = (payload.len(), self.link().ask_max);
-        let refused = self.asks.refuses(now, id, sizes, deadline);
+        let refused = self.peers.asks.refuses(now, id, sizes, deadline);
         let slot = match refused.map_or_else(|| self.slot_for(now, &dst), Err) {
             Ok(slot) => slot,
             Err(why) => {
-                return self.refuse(Command::Ask { id, dst, payload, deadline }, why);
+                return self.peers.refuse(Command::Ask { id, dst, payload, deadline }, why);
             }
         };
-        let Some(peer) = self.peers.get_mut(slot) else { return };
-        if peer.asks.is_full() {
-            return self.refuse(Command::Ask { id, dst, payload, deadline }, Undeliverable::Full);
-        }
-        let used = peer.connection();
-        if self.asks.insert(id, (slot, &mut peer.asks), payload, deadline) {
-            self.up.push(Event::Full { scope: Scope::To(dst) });
-        }
-        if let Some(used) = used {
+        if let Some(used) = self.peers.push_ask(id, (slot, dst), payload, deadline) {
             self.write(now, used);
         }
     }
 
     /// Gives requests to a connection, as many as it takes.
     pub(super) fn send_asks(&mut self, now: Instant, slot: Slot, id: StreamId) {
-        let Self { peers, connections, asks, counters, .. } = self;
-        let Some(peer) = peers.get_mut(slot) else { return };
+        let Self { peers: Peers { table, asks, .. }, connections, counters, .. } = self;
+        let Some(peer) = table.get_mut(slot) else { return };
         let Some(connection) = connections.get_mut(&id) else { return };
         while connection.takes() && peer.asks.has_waiting() {
             let number = connection.next_name;
@@ -82,7 +75,7 @@ impl<S: Addr + Source> Ssh<S> {
 
     /// Requests whose time is over.
     pub(super) fn on_deadlines(&mut self, now: Instant) {
-        while let Some(id) = self.asks.overdue(now) {
+        while let Some(id) = self.peers.asks.overdue(now) {
             // Whether it arrived is known of an answer only.
             self.give_up(now, id, AskError::TimedOut { arrived: false });
         }
@@ -90,7 +83,7 @@ impl<S: Addr + Source> Ssh<S> {
 
     /// Nobody waits for an answer any more.
     fn give_up(&mut self, now: Instant, id: AskId, why: AskError) {
-        let Some(sent) = self.asks.sent_mut(id) else { return };
+        let Some(sent) = self.peers.asks.sent_mut(id) else { return };
         if let Some(Sent { id: stream, number }) = sent.map(|sent| *sent)
             && let Some(connection) = self.connections.get_mut(&stream)
         {
@@ -105,12 +98,12 @@ impl<S: Addr + Source> Ssh<S> {
             }
             self.write(now, stream);
         }
-        self.finish_ask(id, Err(why));
+        self.peers.finish_ask(id, Err(why));
     }
 
     /// A connection ended with a request on it.
     pub(super) fn fail_ask(&mut self, id: AskId, why: Undeliverable) {
-        self.finish_ask(id, Err(AskError::from(why)));
+        self.peers.finish_ask(id, Err(AskError::from(why)));
     }
 
     /// An answer came.
@@ -136,21 +129,10 @@ impl<S: Addr + Source> Ssh<S> {
             }
         };
         match ask {
-            Some(ask) => self.finish_ask(ask, result),
+            Some(ask) => self.peers.finish_ask(ask, result),
             None => self.counters.answered_late += 1,
         }
         Ok(())
-    }
-
-    /// The outcome of a request of ours.
-    pub(super) fn finish_ask(&mut self, id: AskId, result: Result<BytesMut, AskError>) {
-        let Some(over) = self.asks.remove(id) else { return };
-        self.up.push(Event::Answered { id, result });
-        let Some(dst) = self.ssh_addr(over.peer) else { return };
-        let Some(peer) = self.peers.get_mut(over.peer) else { return };
-        if self.asks.leave(id, &over, &mut peer.asks) && !self.tells.is_full(&dst) {
-            self.up.push(Event::Ready { scope: Scope::To(dst) });
-        }
     }
 
     /// A request of a peer's came.
@@ -177,7 +159,7 @@ impl<S: Addr + Source> Ssh<S> {
         self.owed.insert(token, id);
         let patience = name.map_or(PATIENCE, |(_, waits)| Duration::from_millis(waits.into()));
         let message = Message { src, dst, payload };
-        self.up.push(Event::Asked { token: Token(token), message, deadline: now + patience });
+        self.peers.up.push(Event::Asked { token: Token(token), message, deadline: now + patience });
         Ok(())
     }
 
@@ -198,7 +180,7 @@ impl<S: Addr + Source> Ssh<S> {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         if let Some(token) = connection.owed.withdraw(name) {
             self.owed.remove(&token);
-            self.up.push(Event::Withdrawn { token: Token(token), src });
+            self.peers.up.push(Event::Withdrawn { token: Token(token), src });
         }
     }
 

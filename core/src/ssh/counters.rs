@@ -11,10 +11,6 @@ counters! {
     asked,
     /// Requests that came.
     requests,
-    /// Peers that proved their key.
-    peers_up,
-    /// Peers that went down, for whatever reason.
-    peers_down,
     /// Connections that we began.
     dialled,
     /// Connections that strangers began and that were let in.
@@ -39,8 +35,4 @@ counters! {
     refused_too_large,
     /// Answers that were not kept, since too many wait for their turn.
     refused_busy,
-    /// Commands refused.
-    refused,
-    /// Messages that waited for a connection in vain, or that were lost with one.
-    undelivered,
 }

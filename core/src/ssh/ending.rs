@@ -2,11 +2,10 @@
 
 use super::connection::{LINGER, Standing};
 use super::fault::Fault;
-use super::{Closing, Ssh, SshAddr};
+use super::{Closing, Ssh};
 use crate::addr::{Addr, Source};
 use crate::port::{StreamEnd, StreamId, StreamTransmit};
 use crate::swarm::{DownReason, Event, Token, Undeliverable};
-use crate::table::Slot;
 use crate::time::Instant;
 use crate::trace::trace;
 
@@ -143,39 +142,21 @@ impl<S: Addr + Source> Ssh<S> {
             self.leave_handshake(id, dialled);
         }
         let why = end.undeliverable();
-        if let Some(addr) = slot.and_then(|slot| self.ssh_addr(slot)) {
+        if let Some(addr) = slot.and_then(|slot| self.peers.addr(slot)) {
             for token in owed.unanswered() {
                 self.owed.remove(&token);
-                self.up.push(Event::Withdrawn { token: Token(token), src: addr.clone() });
+                self.peers.up.push(Event::Withdrawn { token: Token(token), src: addr.clone() });
             }
-            self.tell_undelivered(&addr, lost, why);
+            self.peers.tell_undelivered(&addr, lost, why);
         }
         for ask in asks.into_values().flatten() {
             self.fail_ask(ask, why);
         }
         let Some(slot) = slot else { return };
         let closed = self.closing != Closing::No;
-        self.leave_peer(id, slot, if closed { DownReason::Closed } else { end.down() });
-        if self.peers.get(slot).is_some_and(|peer| peer.dial == Some(id)) {
-            self.fail_dial(slot, why);
-        }
+        self.peers.leave(slot, id, if closed { DownReason::Closed } else { end.down() });
+        self.peers.fail_dial(slot, id, why);
         self.settle(now, slot);
-    }
-
-    /// A connection is not the peer's any more, which is down where that was its last.
-    fn leave_peer(&mut self, id: StreamId, slot: Slot, reason: DownReason) {
-        let addr = self.ssh_addr(slot);
-        let Some(peer) = self.peers.get_mut(slot) else { return };
-        peer.connections.retain(|other| *other != id);
-        if !peer.connections.is_empty() || peer.key.take().is_none() {
-            return;
-        }
-        self.up_peers -= 1;
-        self.counters.peers_down += 1;
-        if let Some(addr) = addr {
-            trace!(INFO, "ssh", peer = %addr, ?reason, "a peer is down");
-            self.up.push(Event::PeerDown { addr, reason });
-        }
     }
 
     /// A handshake is over, however it ended.
@@ -184,19 +165,6 @@ impl<S: Addr + Source> Ssh<S> {
             self.dialling -= 1;
         } else {
             self.half_open.remove(id);
-        }
-    }
-
-    /// Messages that were told and do not arrive.
-    pub(super) fn tell_undelivered(
-        &mut self,
-        dst: &SshAddr<S>,
-        count: usize,
-        reason: Undeliverable,
-    ) {
-        self.counters.undelivered += count as u64;
-        for _ in 0..count {
-            self.up.push(Event::Undelivered { dst: dst.clone(), reason });
         }
     }
 

@@ -4,7 +4,6 @@ use super::connection::{Connection, LINGER, Look, Standing};
 use super::ending::End;
 use super::fault::Fault;
 use super::packet::PACKET_EARLY;
-use super::peers::Peer;
 use super::session::{Heard, Session};
 use super::wire::MESSAGE_MAX;
 use super::{Fingerprint, Ssh, SshAddr};
@@ -13,7 +12,6 @@ use crate::identity::PublicKey;
 use crate::port::{StreamId, StreamInput, StreamTransmit};
 use crate::swarm::{Event, Link, Message};
 use crate::time::Instant;
-use crate::trace::trace;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::BytesMut;
@@ -32,7 +30,12 @@ impl<S: Addr + Source> Ssh<S> {
                 let fingerprint = self.fingerprint;
                 let local = local.into_iter().map(|addr| SshAddr { fingerprint, addr }).collect();
                 let max = self.largest();
-                self.up.push(Event::Link(Link { local, unit: max, tell_max: max, ask_max: max }));
+                self.peers.up.push(Event::Link(Link {
+                    local,
+                    unit: max,
+                    tell_max: max,
+                    ask_max: max,
+                }));
             }
             StreamInput::Opened { id, local, .. } => self.on_opened(now, id, local),
             StreamInput::Accepted { id, local, remote } => self.on_accepted(now, id, local, remote),
@@ -70,7 +73,7 @@ impl<S: Addr + Source> Ssh<S> {
     fn on_accepted(&mut self, now: Instant, id: StreamId, local: S, remote: S) {
         let network = remote.network();
         let closed = self.closing != super::Closing::No;
-        if closed || self.up_peers >= self.limits.peers || !self.strangers.take(now) {
+        if closed || self.peers.up_count() >= self.limits.peers || !self.strangers.take(now) {
             return self.turn_away(id);
         }
         match self.half_open.victim(network, &mut self.local.rng) {
@@ -158,7 +161,7 @@ impl<S: Addr + Source> Ssh<S> {
                     return Ok(());
                 }
                 self.counters.heard += 1;
-                self.up.told(Message { src, dst, payload });
+                self.peers.up.told(Message { src, dst, payload });
                 Ok(())
             }
             Heard::Asked { name, payload } => self.on_asked(now, id, name, payload),
@@ -187,14 +190,11 @@ impl<S: Addr + Source> Ssh<S> {
         self.leave_handshake(id, dialled);
         let fingerprint = Fingerprint::of(&key);
         let addr = SshAddr { fingerprint, addr: remote };
-        let known = peer.or_else(|| self.find(&addr));
-        if known.is_none() && self.up_peers >= self.limits.peers {
+        let known = peer.or_else(|| self.peers.find(&addr));
+        if known.is_none() && self.peers.up_count() >= self.limits.peers {
             return Err(Fault::Busy);
         }
-        let slot = match known {
-            Some(slot) => slot,
-            None => self.peers.insert(addr.addr.clone(), Peer::new(fingerprint)),
-        };
+        let slot = peer.unwrap_or_else(|| self.peers.find_or_insert(&addr));
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.peer = Some(slot);
         }
@@ -203,22 +203,14 @@ impl<S: Addr + Source> Ssh<S> {
             peer.dial = None;
         }
         peer.connections.push(id);
-        if peer.key.replace(key).is_none() {
-            self.up_peers += 1;
-            self.counters.peers_up += 1;
-            trace!(INFO, "ssh", peer = %addr, "a peer is up");
-            self.up.push(Event::PeerUp { addr: addr.clone(), key });
-        }
-        for _ in 0..core::mem::take(&mut peer.identify) {
-            self.up.push(Event::Identified { addr: addr.clone(), result: Ok(key) });
-        }
+        self.peers.rise(slot, key);
         Ok(())
     }
 
     /// Who is at the other end of a connection, and where it came to us.
     pub(super) fn ends_of(&self, id: StreamId) -> Option<(SshAddr<S>, SshAddr<S>)> {
         let connection = self.connections.get(&id)?;
-        let src = self.ssh_addr(connection.peer?)?;
+        let src = self.peers.addr(connection.peer?)?;
         let addr = connection.local.clone()?;
         Some((src, SshAddr { fingerprint: self.fingerprint, addr }))
     }
@@ -236,7 +228,7 @@ impl<S: Addr + Source> Ssh<S> {
 
     /// Whether a message of any size can be given upward.
     pub(super) fn has_room(&self) -> bool {
-        self.up.has_room(self.largest())
+        self.peers.up.has_room(self.largest())
     }
 
     /// The largest message that is taken of a peer, in bytes.

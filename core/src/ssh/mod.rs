@@ -52,7 +52,6 @@ mod kex;
 mod local;
 mod outgoing;
 mod packet;
-mod peers;
 mod session;
 mod table;
 #[cfg(test)]
@@ -70,22 +69,18 @@ use self::counters::Counters;
 use self::ending::End;
 use self::fault::Fault;
 use self::local::Local;
-use self::peers::Peer;
 use crate::addr::{Addr, Source};
 use crate::bucket::Bucket;
 use crate::half_open::HalfOpen;
 use crate::identity::{PublicKey, SecretKey};
 use crate::layer::{Layer, earliest};
 use crate::limits::Limits;
-use crate::outbox::Outbox;
+use crate::peers::Peers;
 use crate::port::{StreamId, StreamInput, StreamTransmit};
-use crate::requests::Requests;
 use crate::seed::Seed;
 use crate::stats::StatsSink;
-use crate::swarm::{Accept, Command, Event, Link, Scope, Setting, Swarm, Undeliverable};
-use crate::table::{Slot, Table};
+use crate::swarm::{Accept, Command, Event, Link, Setting, Swarm};
 use crate::time::Instant;
-use crate::up::Up;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
@@ -135,25 +130,21 @@ pub struct Ssh<S> {
     connections: BTreeMap<StreamId, Box<Connection<S>>>,
     /// The number of the next connection that we begin.
     fresh: u64,
-    peers: Table<S, Peer>,
+    peers: Peers<SshAddr<S>, S, Fingerprint, StreamId, Sent>,
     timers: BTreeSet<(Instant, StreamId)>,
     /// Connections that have something to write.
     writable: VecDeque<StreamId>,
     /// Connections with messages that the side above has no room for.
     stalled: BTreeSet<StreamId>,
-    asks: Requests<Sent>,
     /// Connections of the requests of peers, by their tokens.
     owed: BTreeMap<u64, StreamId>,
     tokens: u64,
     /// Bytes of answers that wait for their turn.
     answer_bytes: usize,
-    up: Up<SshAddr<S>>,
-    tells: Outbox<SshAddr<S>>,
     control: VecDeque<StreamTransmit<S>>,
     half_open: HalfOpen<StreamId>,
     strangers: Bucket,
     dialling: usize,
-    up_peers: usize,
     closing: Closing,
     limits: Limits,
     counters: Counters,
@@ -180,21 +171,17 @@ impl<S: Addr + Source> Ssh<S> {
             fingerprint,
             connections: BTreeMap::new(),
             fresh: 0,
-            peers: Table::new(&seed),
+            peers: Peers::new("ssh", &seed, limits),
             timers: BTreeSet::new(),
             writable: VecDeque::new(),
             stalled: BTreeSet::new(),
-            asks: Requests::new(limits),
             owed: BTreeMap::new(),
             tokens: 0,
             answer_bytes: 0,
-            up: Up::new(limits),
-            tells: Outbox::new(limits.send_per_peer, limits.send),
             control: VecDeque::new(),
             half_open: HalfOpen::new(limits),
             strangers: Bucket::new(limits.signature_checks_per_second),
             dialling: 0,
-            up_peers: 0,
             closing: Closing::No,
             limits: limits.clone(),
             counters: Counters::default(),
@@ -219,23 +206,6 @@ impl<S: Addr + Source> Ssh<S> {
         self.half_open.len()
     }
 
-    fn find(&self, dst: &SshAddr<S>) -> Option<Slot> {
-        let mut chain = self.peers.at(&dst.addr);
-        chain.find(|slot| self.peers.get(*slot).is_some_and(|peer| peer.id == dst.fingerprint))
-    }
-
-    fn ssh_addr(&self, slot: Slot) -> Option<SshAddr<S>> {
-        let fingerprint = self.peers.get(slot)?.id;
-        Some(SshAddr { fingerprint, addr: self.peers.addr(slot)?.clone() })
-    }
-
-    fn refuse(&mut self, command: Command<SshAddr<S>>, why: Undeliverable) {
-        self.counters.refused += 1;
-        if let Some(event) = command.refuse(why) {
-            self.up.push(event);
-        }
-    }
-
     fn on_set(&mut self, now: Instant, setting: Setting) {
         // The others are of protocols that know dates.
         let Setting::Accept(accept) = setting else { return };
@@ -243,8 +213,9 @@ impl<S: Addr + Source> Ssh<S> {
         let excluded = |key: &PublicKey| !self.local.accept.takes(&key.peer_id());
         let denied: Vec<StreamId> = self
             .peers
+            .table
             .iter()
-            .filter(|(_, _, peer)| peer.key.as_ref().is_some_and(excluded))
+            .filter(|(_, _, peer)| peer.key().is_some_and(excluded))
             .flat_map(|(_, _, peer)| peer.connections.iter().copied())
             .collect();
         for id in denied {
@@ -257,8 +228,7 @@ impl<S: Addr + Source> Ssh<S> {
         match self.closing {
             Closing::No | Closing::Closed => false,
             Closing::Asked => {
-                self.tells.is_empty()
-                    && self.asks.len() == 0
+                self.peers.is_idle()
                     && !self.connections.values().any(|connection| connection.is_busy())
             }
             Closing::Ending => self.connections.is_empty(),
@@ -276,33 +246,15 @@ impl<S: Addr + Source> Ssh<S> {
         }
         if self.closing == Closing::Ending && self.is_finished() {
             self.closing = Closing::Closed;
-            self.up.push(Event::Closed);
-        }
-    }
-
-    /// Scopes that were full and are ready again.
-    fn tell_ready(&mut self) {
-        while let Some(scope) = self.tells.take_ready() {
-            let asks_full = match &scope {
-                Scope::All => false,
-                Scope::To(dst) => {
-                    let peer = self.find(dst).and_then(|slot| self.peers.get(slot));
-                    peer.is_some_and(|peer| peer.asks.is_full())
-                }
-            };
-            if !asks_full {
-                self.up.push(Event::Ready { scope });
-            }
+            self.peers.up.push(Event::Closed);
         }
     }
 
     /// What a later call could depend on.
     fn dump(&self, mut hasher: &mut dyn Hasher) {
-        (self.fresh, self.tokens, self.dialling, self.up_peers, &self.owed).hash(&mut hasher);
-        for (slot, addr, peer) in self.peers.iter() {
-            (slot, addr, peer.id, &peer.connections, peer.dial, &peer.asks).hash(&mut hasher);
-            peer.identify.hash(&mut hasher);
-        }
+        (self.fresh, self.tokens, self.dialling, self.peers.up_count(), &self.owed)
+            .hash(&mut hasher);
+        self.peers.dump(hasher);
         for (id, connection) in &self.connections {
             (id, connection.standing, connection.peer, connection.credit).hash(&mut hasher);
             (connection.window, connection.session.pending(), connection.session.unread())
@@ -310,7 +262,7 @@ impl<S: Addr + Source> Ssh<S> {
             (&connection.asks, connection.owed.len(), connection.due(&self.local))
                 .hash(&mut hasher);
         }
-        (&self.half_open, &self.stalled, self.closing, self.asks.due()).hash(&mut hasher);
+        (&self.half_open, &self.stalled, self.closing).hash(&mut hasher);
         self.local.accept.hash(&mut hasher);
     }
 }
@@ -322,13 +274,13 @@ impl<S: Addr + Source> Layer for Ssh<S> {
     type Event = Event<SshAddr<S>>;
 
     fn handle_input(&mut self, now: Instant, input: Self::Input) {
-        self.tells.advance(now);
+        self.peers.tells.advance(now);
         self.on_input(now, input);
         self.close_when_finished(now);
     }
 
     fn handle_command(&mut self, now: Instant, command: Self::Command) {
-        self.tells.advance(now);
+        self.peers.tells.advance(now);
         match command {
             Command::Tell { dst, payload } => self.on_tell(now, dst, payload),
             Command::Ask { id, dst, payload, deadline } => {
@@ -353,12 +305,12 @@ impl<S: Addr + Source> Layer for Ssh<S> {
         if self.poll_timeout().is_none_or(|due| due > now) {
             return;
         }
-        self.tells.advance(now);
+        self.peers.tells.advance(now);
         self.on_deadlines(now);
         self.on_timers(now);
         self.read_stalled(now);
         self.send_tells(now);
-        self.tell_ready();
+        self.peers.tell_ready();
         self.close_when_finished(now);
     }
 
@@ -367,26 +319,23 @@ impl<S: Addr + Source> Layer for Ssh<S> {
     }
 
     fn poll_event(&mut self) -> Option<Self::Event> {
-        self.up.pop()
+        self.peers.up.pop()
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let timers = earliest(self.timers.first().map(|(due, _)| *due), self.asks.due());
+        let timers = self.timers.first().map(|(due, _)| *due);
         let readable = !self.stalled.is_empty() && self.has_room();
-        let pops = (self.is_finished() || readable).then(|| self.tells.next());
-        earliest(earliest(timers, pops), self.tells.poll_timeout())
+        let pops = (self.is_finished() || readable).then(|| self.peers.tells.next());
+        earliest(earliest(timers, pops), self.peers.poll_timeout())
     }
 
     fn stats(&self, sink: &mut dyn StatsSink) {
         sink.enter(format_args!("ssh"));
         self.counters.stats(sink);
-        self.up.stats(sink);
-        self.tells.stats(sink);
-        sink.gauge("peers", self.up_peers as u64);
+        self.peers.stats(sink);
         sink.gauge("half_open", self.half_open.len() as u64);
         sink.gauge("dialling", self.dialling as u64);
         sink.gauge("connections", self.connections.len() as u64);
-        sink.gauge("asks", self.asks.len() as u64);
         sink.gauge("answers_owed", self.owed.len() as u64);
         sink.gauge("answer_bytes", self.answer_bytes as u64);
         sink.gauge("closing", u64::from(self.closing != Closing::No));
@@ -399,11 +348,11 @@ impl<S: Addr + Source> Swarm for Ssh<S> {
     type Addr = SshAddr<S>;
 
     fn link(&self) -> &Link<Self::Addr> {
-        self.up.link()
+        self.peers.up.link()
     }
 
     fn is_full(&self, dst: &Self::Addr) -> bool {
-        self.up.is_full(dst)
+        self.peers.up.is_full(dst)
     }
 
     fn is_closed(&self) -> bool {

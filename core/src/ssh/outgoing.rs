@@ -3,13 +3,12 @@
 use super::connection::{Connection, Standing};
 use super::ending::End;
 use super::fault::Fault;
-use super::peers::Peer;
 use super::session::Session;
 use super::{Closing, Ssh, SshAddr};
 use crate::addr::{Addr, Source};
 use crate::payload::Payload;
 use crate::port::{StreamId, StreamTransmit};
-use crate::swarm::{AskError, Command, Event, IdentifyError, Scope, Swarm as _, Undeliverable};
+use crate::swarm::{Command, Undeliverable};
 use crate::table::Slot;
 use crate::time::Instant;
 use alloc::boxed::Box;
@@ -17,24 +16,16 @@ use alloc::vec::Vec;
 
 impl<S: Addr + Source> Ssh<S> {
     pub(super) fn on_tell(&mut self, now: Instant, dst: SshAddr<S>, payload: Payload) {
-        let limit = self.mtu_to(&dst);
-        if payload.len() > limit {
-            return self.refuse(Command::Tell { dst, payload }, Undeliverable::TooLarge { limit });
-        }
-        if self.tells.is_full(&dst) {
-            return self.refuse(Command::Tell { dst, payload }, Undeliverable::Full);
-        }
-        let slot = match self.slot_for(now, &dst) {
+        let refused = self.peers.refuses_tell(&dst, payload.len());
+        let slot = match refused.map_or_else(|| self.slot_for(now, &dst), Err) {
             Ok(slot) => slot,
-            Err(why) => return self.refuse(Command::Tell { dst, payload }, why),
+            Err(why) => return self.peers.refuse(Command::Tell { dst, payload }, why),
         };
         // Where nothing waits it goes at once.
         if self.peers.get(slot).is_some_and(|peer| !peer.blocked) {
             return self.send_tell(now, slot, &dst, &payload);
         }
-        if let Ok(Some(scope)) = self.tells.push(now, dst, payload) {
-            self.up.push(Event::Full { scope });
-        }
+        self.peers.push_tell(now, dst, payload);
     }
 
     /// The peer at `dst`, dialled where it was not known and may be.
@@ -49,21 +40,21 @@ impl<S: Addr + Source> Ssh<S> {
         if dst.fingerprint == self.fingerprint {
             return Err(Undeliverable::Oneself);
         }
-        if let Some(slot) = self.find(dst) {
+        if let Some(slot) = self.peers.find(dst) {
             return Ok(slot);
         }
         let peers = self.limits.peers.saturating_mul(2);
-        if self.dialling >= self.limits.dialling || self.up_peers + self.dialling >= peers {
+        if self.dialling >= self.limits.dialling || self.peers.up_count() + self.dialling >= peers {
             return Err(Undeliverable::Full);
         }
-        let slot = self.peers.insert(dst.addr.clone(), Peer::new(dst.fingerprint));
+        let slot = self.peers.insert(dst);
         self.dial(now, slot);
         self.update_blocked(now, slot);
         Ok(slot)
     }
 
     fn dial(&mut self, now: Instant, slot: Slot) {
-        let Some(dst) = self.ssh_addr(slot) else { return };
+        let Some(dst) = self.peers.addr(slot) else { return };
         let id = StreamId::opened(self.fresh);
         self.fresh += 1;
         self.counters.dialled += 1;
@@ -79,11 +70,11 @@ impl<S: Addr + Source> Ssh<S> {
     }
 
     fn send_tell(&mut self, now: Instant, slot: Slot, dst: &SshAddr<S>, payload: &Payload) {
-        let id = self.peers.get(slot).and_then(Peer::connection);
+        let id = self.peers.connection(slot);
         let connection = id.and_then(|id| self.connections.get_mut(&id));
         let (Some(id), Some(connection)) = (id, connection) else {
             // What cannot be told waits, and is not told here.
-            return self.tell_undelivered(dst, 1, Undeliverable::Full);
+            return self.peers.tell_undelivered(dst, 1, Undeliverable::Full);
         };
         connection.session.tell(payload);
         let end = connection.written + connection.session.pending() as u64;
@@ -95,8 +86,8 @@ impl<S: Addr + Source> Ssh<S> {
 
     /// Gives messages to the connections of their peers.
     pub(super) fn send_tells(&mut self, now: Instant) {
-        while let Some((dst, payload)) = self.tells.pop() {
-            if let Some(slot) = self.find(&dst) {
+        while let Some((dst, payload)) = self.peers.tells.pop() {
+            if let Some(slot) = self.peers.find(&dst) {
                 self.send_tell(now, slot, &dst, &payload);
             }
         }
@@ -107,7 +98,7 @@ impl<S: Addr + Source> Ssh<S> {
         self.send_answers(now, id);
         let slot = self.connections.get(&id).and_then(|connection| connection.peer);
         if let Some(slot) = slot
-            && self.peers.get(slot).and_then(Peer::connection) == Some(id)
+            && self.peers.connection(slot) == Some(id)
         {
             self.send_asks(now, slot, id);
         }
@@ -172,94 +163,40 @@ impl<S: Addr + Source> Ssh<S> {
 
     /// Whether what the peer is told has to wait, is seen to.
     pub(super) fn update_blocked(&mut self, now: Instant, slot: Slot) {
-        let used = self.peers.get(slot).and_then(Peer::connection);
+        let used = self.peers.connection(slot);
         let connection = used.and_then(|used| self.connections.get(&used));
         let takes = connection.is_some_and(|connection| connection.takes());
-        let Some(peer) = self.peers.get_mut(slot) else { return };
-        let was = core::mem::replace(&mut peer.blocked, !takes);
-        if was == peer.blocked {
-            return;
-        }
-        let Some(dst) = self.ssh_addr(slot) else { return };
-        if takes {
-            self.tells.unblock(now, &Scope::To(dst));
-        } else {
-            self.tells.block(now, Scope::To(dst));
-        }
+        self.peers.set_blocked(now, slot, !takes);
     }
 
     /// After something has changed about a peer's connections: what waits goes on, dials again, or is over.
     pub(super) fn settle(&mut self, now: Instant, slot: Slot) {
-        let Some(dst) = self.ssh_addr(slot) else { return };
         let Some(peer) = self.peers.get(slot) else { return };
         if let Some(used) = peer.connection() {
             self.write(now, used);
         } else if peer.dial.is_none() {
-            let waits = peer.asks.has_waiting() || peer.identify > 0 || self.tells.is_waiting(&dst);
-            if waits && self.closing == Closing::No {
-                self.dial(now, slot);
-            } else {
-                self.fail_waiting(slot, Undeliverable::Closed);
-                return self.forget(now, slot);
+            if !self.peers.is_awaited(slot) || self.closing != Closing::No {
+                self.peers.fail_waiting(slot, Undeliverable::Closed);
+                return self.peers.forget(now, slot);
             }
+            self.dial(now, slot);
         }
         self.update_blocked(now, slot);
-    }
-
-    /// A peer of whom there is nothing left.
-    fn forget(&mut self, now: Instant, slot: Slot) {
-        let Some(dst) = self.ssh_addr(slot) else { return };
-        self.peers.remove(slot);
-        self.tells.unblock(now, &Scope::To(dst.clone()));
-        if !self.tells.is_full(&dst) {
-            self.up.push(Event::Ready { scope: Scope::To(dst) });
-        }
-    }
-
-    /// The connection that was dialled is not to be had.
-    pub(super) fn fail_dial(&mut self, slot: Slot, why: Undeliverable) {
-        let Some(peer) = self.peers.get_mut(slot) else { return };
-        peer.dial = None;
-        // What waits goes over the other's connection where there is one.
-        if peer.connections.is_empty() {
-            self.fail_waiting(slot, why);
-        }
-    }
-
-    /// Nothing that waits for the peer goes on.
-    fn fail_waiting(&mut self, slot: Slot, why: Undeliverable) {
-        let Some(dst) = self.ssh_addr(slot) else { return };
-        let Some(peer) = self.peers.get_mut(slot) else { return };
-        let waiting = peer.asks.take_waiting();
-        let identify = core::mem::take(&mut peer.identify);
-        for id in waiting {
-            self.finish_ask(id, Err(AskError::from(why)));
-        }
-        let lost = self.tells.forget(&dst);
-        self.tell_undelivered(&dst, lost, why);
-        for _ in 0..identify {
-            let result = Err(IdentifyError::from(why));
-            self.up.push(Event::Identified { addr: dst.clone(), result });
-        }
     }
 
     pub(super) fn on_identify(&mut self, now: Instant, dst: SshAddr<S>) {
         let slot = match self.slot_for(now, &dst) {
             Ok(slot) => slot,
-            Err(why) => return self.refuse(Command::Identify { dst }, why),
+            Err(why) => return self.peers.refuse(Command::Identify { dst }, why),
         };
-        let Some(peer) = self.peers.get_mut(slot) else { return };
-        match peer.key {
-            Some(key) => self.up.push(Event::Identified { addr: dst, result: Ok(key) }),
-            None => peer.identify = peer.identify.saturating_add(1),
-        }
+        self.peers.identify(slot, dst);
     }
 
     pub(super) fn on_disconnect(&mut self, now: Instant, dst: &SshAddr<S>) {
-        let Some(slot) = self.find(dst) else { return };
-        self.fail_waiting(slot, Undeliverable::Disconnected);
+        let Some(slot) = self.peers.find(dst) else { return };
+        self.peers.fail_waiting(slot, Undeliverable::Disconnected);
         let Some(peer) = self.peers.get(slot) else { return };
-        let all: Vec<StreamId> = peer.connections.iter().chain(&peer.dial).copied().collect();
+        let all: Vec<StreamId> = peer.all().collect();
         for id in all {
             self.close(now, id, Fault::Done, End::Ours);
         }

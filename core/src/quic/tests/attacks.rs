@@ -236,13 +236,13 @@ fn requests_fill_their_peer_which_is_ready_again_when_half_of_them_are_over() {
         world.ask(0, 1, seq, b"?");
     }
     let dst = addr(1);
-    let full = Event::Full { scope: crate::swarm::Scope::To(dst) };
+    let full = Event::Full { scope: Scope::To(dst) };
     assert!(world.events(0).contains(&full));
     world.ask(0, 1, 4, b"one more");
     assert_eq!(answered(world.events(0)), [(4, Err(AskError::Full))]);
     world.run(SECOND);
     let requests = asked(world.events(1));
-    let ready = Event::Ready { scope: crate::swarm::Scope::To(dst) };
+    let ready = Event::Ready { scope: Scope::To(dst) };
     for (nth, (token, message, _)) in requests.into_iter().enumerate() {
         let answer = Command::Answer { token, dst: message.src, result: Ok("!".into()) };
         world.command(1, answer);

@@ -126,11 +126,17 @@ impl<T> Requests<T> {
         self.bytes += bytes;
         self.deadlines.insert((deadline, id));
         self.all.insert(id, Request { peer, deadline, bytes, state: State::Waits(payload) });
-        of_peer.full = of_peer.full
-            || of_peer.count >= self.count_of_peer_max
+        self.fills(of_peer)
+    }
+
+    /// Whether a peer that was not full is from now on.
+    fn fills(&self, of_peer: &mut OfPeer) -> bool {
+        let over = of_peer.count >= self.count_of_peer_max
             || of_peer.bytes >= self.bytes_of_peer_max
             || self.bytes >= self.bytes_max;
-        of_peer.full
+        let fills = over && !of_peer.full;
+        of_peer.full |= over;
+        fills
     }
 
     /// Sends the first that waits for a peer: what it says, and when it is given up.
@@ -181,5 +187,30 @@ impl<T> Requests<T> {
         let ready = of_peer.full && room;
         of_peer.full &= !room;
         ready
+    }
+}
+
+#[cfg(feature = "quic")]
+impl<T> Requests<T> {
+    /// Whom one is to.
+    pub(crate) fn peer(&self, id: AskId) -> Option<Slot> {
+        Some(self.all.get(&id)?.peer)
+    }
+
+    /// One that was sent does not count for its peer any more.
+    pub(crate) fn leave_to(&self, id: AskId, of_peer: &mut OfPeer) {
+        if let Some(request) = self.all.get(&id) {
+            of_peer.count = of_peer.count.saturating_sub(1);
+            of_peer.bytes = of_peer.bytes.saturating_sub(request.bytes);
+        }
+    }
+
+    /// But for this one; whether that is full thereby.
+    pub(crate) fn join(&mut self, id: AskId, (peer, of_peer): (Slot, &mut OfPeer)) -> bool {
+        let Some(request) = self.all.get_mut(&id) else { return false };
+        request.peer = peer;
+        of_peer.count += 1;
+        of_peer.bytes += request.bytes;
+        self.fills(of_peer)
     }
 }
