@@ -10,29 +10,25 @@ use support::quic;
 use support::{boringtun, cipher, crowd, latency, quinn, ratio::Ratios, smol, tellask, text};
 
 fn main() -> ExitCode {
-    let mut ratios = match Ratios::from_args(std::env::args().skip(1)) {
-        Ok(ratios) => ratios,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(2);
-        }
-    };
-    backends(&mut ratios);
-    sessions(&mut ratios);
-    stacks(&mut ratios);
-    texts(&mut ratios);
-    handshakes(&mut ratios);
-    datagrams(&mut ratios);
-    fragments(&mut ratios);
-    asks(&mut ratios);
+    Ratios::main(compare)
+}
+
+fn compare(ratios: &mut Ratios) {
+    backends(ratios);
+    sessions(ratios);
+    stacks(ratios);
+    texts(ratios);
+    handshakes(ratios);
+    datagrams(ratios);
+    fragments(ratios);
+    asks(ratios);
     #[cfg(feature = "quic")]
-    quics(&mut ratios);
+    quics(ratios);
     #[cfg(feature = "quic")]
-    many(&mut ratios);
-    runtimes(&mut ratios);
-    crowds(&mut ratios);
-    latencies(&mut ratios);
-    ratios.finish()
+    many(ratios);
+    runtimes(ratios);
+    crowds(ratios);
+    latencies(ratios);
 }
 
 /// Why there is a second backend at all.

@@ -53,13 +53,10 @@ impl Work {
 }
 
 fn main() -> ExitCode {
-    let mut ratios = match Ratios::from_args(std::env::args().skip(1)) {
-        Ok(ratios) => ratios,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(2);
-        }
-    };
+    Ratios::main(compare)
+}
+
+fn compare(ratios: &mut Ratios) {
     let tick = Duration::from_millis(1);
     for (pairs, pings) in [(1, 4_000), (10, 1_000), (30, 100)] {
         let work = Work { pairs, pings };
@@ -69,11 +66,10 @@ fn main() -> ExitCode {
             let theirs = || shown(name, "turmoil", work.rate(|work| theirs::ping(work, tick)));
             ratios.rates(name, nodes, target, ROUNDS, ours, theirs);
         };
-        compare(&mut ratios, "engine", 20.0, ours::engine, tick);
-        compare(&mut ratios, "engine:tick=latency", 0.0, ours::engine, LATENCY);
-        compare(&mut ratios, "runtime", 0.0, ours::runtime, tick);
+        compare(ratios, "engine", 20.0, ours::engine, tick);
+        compare(ratios, "engine:tick=latency", 0.0, ours::engine, LATENCY);
+        compare(ratios, "runtime", 0.0, ours::runtime, tick);
     }
-    ratios.finish()
 }
 
 fn shown(name: &str, who: &str, rate: f64) -> f64 {

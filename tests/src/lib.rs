@@ -1,6 +1,7 @@
 //! Vectors, conformance, interoperability and benchmarks of tellask: what its tests share.
 
 pub mod fuzz;
+pub mod opaque;
 
 use serde_json::Value;
 

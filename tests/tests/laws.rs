@@ -6,7 +6,6 @@
 mod broken;
 
 use broken::Fault;
-use core::fmt;
 use std::collections::VecDeque;
 use tellask::identity::SecretKey;
 use tellask::outbox::OVERHEAD;
@@ -20,6 +19,7 @@ use tellask::{
     Limits, MemoryAddr, Node, Par, Payload, PeerAddr, Seed, Stack,
 };
 use tellask_sim::laws::{Call, CallOf, Clocked, Dump, Subject, Violation, check, pass_through};
+use tellask_tests::opaque::Opaque;
 
 const SEEDS: u64 = 24;
 const STEPS: usize = 120;
@@ -316,7 +316,7 @@ impl Subject for Boxed {
     type Layer = BoxedLayer;
 
     fn make(&self, seed: &Seed) -> BoxedLayer {
-        BoxedLayer(Box::new(secure(9, seed)))
+        Opaque("a boxed layer", Box::new(secure(9, seed)))
     }
 
     fn opening(&self, seed: &Seed) -> Vec<CallOf<BoxedLayer>> {
@@ -339,49 +339,7 @@ type Dyn = dyn Layer<
         Event = Event<PeerAddr<MemoryAddr>>,
     >;
 
-/// A boxed layer says nothing of itself when printed.
-struct BoxedLayer(Box<Dyn>);
-
-impl fmt::Debug for BoxedLayer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("BoxedLayer")
-    }
-}
-
-impl Layer for BoxedLayer {
-    type Input = DatagramInput<MemoryAddr>;
-    type Transmit = Datagram<MemoryAddr>;
-    type Command = Command<PeerAddr<MemoryAddr>>;
-    type Event = Event<PeerAddr<MemoryAddr>>;
-
-    fn handle_input(&mut self, now: Instant, input: Self::Input) {
-        self.0.handle_input(now, input);
-    }
-
-    fn handle_command(&mut self, now: Instant, command: Self::Command) {
-        self.0.handle_command(now, command);
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        self.0.handle_timeout(now);
-    }
-
-    fn poll_transmit(&mut self) -> Option<Self::Transmit> {
-        self.0.poll_transmit()
-    }
-
-    fn poll_event(&mut self) -> Option<Self::Event> {
-        self.0.poll_event()
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.0.poll_timeout()
-    }
-
-    fn stats(&self, sink: &mut dyn StatsSink) {
-        self.0.stats(sink);
-    }
-}
+type BoxedLayer = Opaque<Box<Dyn>>;
 
 #[test]
 fn a_boxed_stack_keeps_the_laws() {

@@ -52,6 +52,21 @@ impl Ratios {
         Ok(ratios)
     }
 
+    /// The main function of a bench: compares what the arguments of the command want, or says what is wrong with them.
+    #[allow(dead_code, reason = "the tests of this have no main function")]
+    pub(crate) fn main(compare: impl FnOnce(&mut Self)) -> ExitCode {
+        match Self::from_args(std::env::args().skip(1)) {
+            Ok(mut ratios) => {
+                compare(&mut ratios);
+                ratios.finish()
+            }
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::from(2)
+            }
+        }
+    }
+
     /// Compares two operations of `size` bytes. The ratio is how many of ours are done while one
     /// of theirs is; `target` is the least it may be.
     pub(crate) fn operations(

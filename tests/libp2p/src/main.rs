@@ -13,13 +13,10 @@ use ratio::Ratios;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let mut ratios = match Ratios::from_args(std::env::args().skip(1)) {
-        Ok(ratios) => ratios,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(2);
-        }
-    };
+    Ratios::main(compare)
+}
+
+fn compare(ratios: &mut Ratios) {
     let (size, n) = (64, 10_000);
     let (ours, theirs) = (tellask::udp_asking(), peer::pair(size));
     for (name, parallel, target) in [("ask/libp2p", 1, 6.0), ("asks:64/libp2p", 64, 5.0)] {
@@ -32,5 +29,4 @@ fn main() -> ExitCode {
             || theirs.asks(n, parallel),
         );
     }
-    ratios.finish()
 }

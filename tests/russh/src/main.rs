@@ -26,16 +26,12 @@ fn runtime(name: &str, threads: usize) -> Runtime {
 }
 
 fn main() -> ExitCode {
-    let mut ratios = match Ratios::from_args(std::env::args().skip(1)) {
-        Ok(ratios) => ratios,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(2);
-        }
-    };
-    beside_russh(&mut ratios);
-    beside_tcp(&mut ratios);
-    ratios.finish()
+    Ratios::main(compare)
+}
+
+fn compare(ratios: &mut Ratios) {
+    beside_russh(ratios);
+    beside_tcp(ratios);
 }
 
 /// Both with `aes128-gcm@openssh.com`, in two worker threads each.

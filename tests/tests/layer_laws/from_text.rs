@@ -2,50 +2,10 @@
 
 use super::*;
 use tellask::diagnostics::Diagnostics;
+use tellask_tests::opaque::Opaque;
 
 /// A stack from text, of every layer that needs no handshake.
-struct FromText(BoxSwarm<DatagramInput<MemoryAddr>, Datagram<MemoryAddr>, AnyAddr>);
-
-impl Layer for FromText {
-    type Input = DatagramInput<MemoryAddr>;
-    type Transmit = Datagram<MemoryAddr>;
-    type Command = Command<AnyAddr>;
-    type Event = Event<AnyAddr>;
-
-    fn handle_input(&mut self, now: Instant, input: Self::Input) {
-        self.0.handle_input(now, input);
-    }
-
-    fn handle_command(&mut self, now: Instant, command: Self::Command) {
-        self.0.handle_command(now, command);
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        self.0.handle_timeout(now);
-    }
-
-    fn poll_transmit(&mut self) -> Option<Self::Transmit> {
-        self.0.poll_transmit()
-    }
-
-    fn poll_event(&mut self) -> Option<Self::Event> {
-        self.0.poll_event()
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.0.poll_timeout()
-    }
-
-    fn stats(&self, sink: &mut dyn StatsSink) {
-        self.0.stats(sink);
-    }
-}
-
-impl core::fmt::Debug for FromText {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("a stack from text")
-    }
-}
+type FromText = Opaque<BoxSwarm<DatagramInput<MemoryAddr>, Datagram<MemoryAddr>, AnyAddr>>;
 
 struct Texts;
 
@@ -58,7 +18,8 @@ impl Subject for Texts {
         let (clock, accept) = (Anchor::default(), Accept::Anyone);
         let (limits, seed, diagnostics) = (limits(), seed.clone(), Diagnostics::default());
         let parts = Parts { limits, seed, key: None, clock, accept, epoch: None, diagnostics };
-        FromText(text.build(memory_port(&parts.limits), &parts).expect("it needs no key"))
+        let stack = text.build(memory_port(&parts.limits), &parts).expect("it needs no key");
+        Opaque("a stack from text", stack)
     }
 
     fn opening(&self, _seed: &Seed) -> Vec<CallOf<Self::Layer>> {
