@@ -208,16 +208,23 @@ where
     pub(crate) fn push_ask(
         &mut self,
         id: AskId,
-        (slot, dst): (Slot, D),
+        (slot, dst): (Result<Slot, Undeliverable>, D),
         payload: Payload,
         deadline: Instant,
     ) -> Option<H> {
         let Self { table, asks, up, .. } = self;
-        let peer = table.get_mut(slot)?;
-        if peer.asks.is_full() {
-            self.refuse(Command::Ask { id, dst, payload, deadline }, Undeliverable::Full);
-            return None;
-        }
+        let peer =
+            slot.and_then(|slot| Ok((slot, table.get_mut(slot).ok_or(Undeliverable::Closed)?)));
+        let room = peer.and_then(|(slot, peer)| {
+            if peer.asks.is_full() { Err(Undeliverable::Full) } else { Ok((slot, peer)) }
+        });
+        let (slot, peer) = match room {
+            Ok(room) => room,
+            Err(why) => {
+                self.refuse(Command::Ask { id, dst, payload, deadline }, why);
+                return None;
+            }
+        };
         let used = peer.connection();
         if asks.insert(id, (slot, &mut peer.asks), payload, deadline) {
             up.push(Event::Full { scope: Scope::To(dst) });

@@ -133,8 +133,51 @@ fn each(times: u32) -> ([usize; 2], bool) {
     ([each(0), each(1)], up > 0)
 }
 
+/// A proposal of so many bytes, which is agreed with, in a packet after a version.
+fn long_proposal(len: usize) -> Vec<u8> {
+    let string = |text: &str| [&(text.len() as u32).to_be_bytes()[..], text.as_bytes()].concat();
+    let ciphers = string("aes128-gcm@openssh.com");
+    let exchanges = string(&("curve25519-sha256".to_owned() + &",x".repeat(len / 2)));
+    let (host_keys, none, empty) = (string("ssh-ed25519"), string("none"), string(""));
+    let lists = [&exchanges, &host_keys, &ciphers, &ciphers, &empty, &empty, &none, &none];
+    let mut message = vec![20];
+    message.extend([0; 16]);
+    lists.into_iter().chain([&empty, &empty]).for_each(|list| message.extend(list));
+    message.extend([0; 5]);
+    let padding = 4 + (8 - (message.len() + 5 + 4) % 8) % 8;
+    let mut packet = b"SSH-2.0-stranger\r\n".to_vec();
+    packet.extend(((message.len() + 1 + padding) as u32).to_be_bytes());
+    packet.push(padding as u8);
+    packet.extend(message);
+    packet.extend(vec![0; padding]);
+    packet
+}
+
+/// Bytes that each of many strangers costs who proposed at length, and say nothing more.
+fn each_of_the_verbose() -> usize {
+    let now = Instant::ZERO + Duration::from_secs(1);
+    let (mut server, addr) = node(0);
+    dial(now, &mut server, addr, 1, 20);
+    let (before, packet) = (live(), long_proposal(30_000));
+    for number in 2..CONNECTIONS + 2 {
+        let id = StreamId::accepted(number.into());
+        let (local, remote) = (SERVER, MemoryAddr(number));
+        server.handle_input(now, StreamInput::Accepted { id, local, remote });
+        server.handle_input(now, StreamInput::Writable { id, bytes: CREDIT });
+        let pieces = packet.chunks(10_000).map(<[u8]>::to_vec).collect();
+        hear(&mut server, now, id, pieces, 0);
+        said(&mut server, &mut 0);
+    }
+    assert_eq!(server.stats().value("ssh.half_open"), u64::from(CONNECTIONS));
+    (live() - before) / CONNECTIONS as usize
+}
+
 #[test]
 fn a_connection_that_is_idle_costs_little() {
+    let verbose = each_of_the_verbose();
+    println!("a stranger with a long proposal: {verbose} B");
+    assert!(verbose <= EARLY_MAX, "{verbose} bytes of {EARLY_MAX}");
+
     each(20);
     let mut stages = 0;
     for times in 0.. {

@@ -120,13 +120,31 @@ impl fmt::Debug for PacketKey {
     }
 }
 
-/// SHA-256 over the concatenation of `parts` (FIPS 180-4).
-pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(part);
+/// SHA-256 (FIPS 180-4) of what comes bit by bit. Never printed: secrets may be among it.
+#[derive(Clone, Default)]
+pub(crate) struct Hash(Sha256);
+
+impl Hash {
+    /// Followed by these bytes.
+    pub(crate) fn with(mut self, bytes: &[u8]) -> Self {
+        self.0.update(bytes);
+        self
     }
-    hash.finalize().into()
+
+    pub(crate) fn finish(self) -> [u8; 32] {
+        self.0.finalize().into()
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hash(…)")
+    }
+}
+
+/// SHA-256 over the concatenation of `parts`.
+pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    parts.iter().fold(Hash::default(), |hash, part| hash.with(part)).finish()
 }
 
 /// `N` bytes of key, as RFC 4253 section 7.2 derives them: `secret` is the shared one as it is encoded, `label` says

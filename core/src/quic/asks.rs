@@ -7,7 +7,7 @@ use super::wire::{self, code};
 use crate::addr::{Addr, PeerAddr, Source};
 use crate::payload::Payload;
 use crate::peers::Peers;
-use crate::swarm::{AskError, AskId, Command, Event, Refusal, Swarm as _, Token, Undeliverable};
+use crate::swarm::{AskError, AskId, Event, Refusal, Swarm as _, Token, Undeliverable};
 use crate::table::Slot;
 use crate::time::Instant;
 use bytes::Bytes;
@@ -39,12 +39,7 @@ impl<A: Addr + Source> Quic<A> {
     ) {
         let sizes = (payload.len(), self.link().ask_max);
         let refused = self.peers.asks.refuses(now, id, sizes, deadline);
-        let slot = match refused.map_or_else(|| self.slot_for(now, &dst), Err) {
-            Ok(slot) => slot,
-            Err(why) => {
-                return self.peers.refuse(Command::Ask { id, dst, payload, deadline }, why);
-            }
-        };
+        let slot = refused.map_or_else(|| self.slot_for(now, &dst), Err);
         if let Some(used) = self.peers.push_ask(id, (slot, dst), payload, deadline) {
             self.touch(now, used);
         }

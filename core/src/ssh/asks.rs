@@ -9,9 +9,7 @@ use crate::addr::{Addr, Source};
 use crate::payload::Payload;
 use crate::peers::Peers;
 use crate::port::StreamId;
-use crate::swarm::{
-    AskError, AskId, Command, Event, Message, Refusal, Swarm as _, Token, Undeliverable,
-};
+use crate::swarm::{AskError, AskId, Event, Message, Refusal, Swarm as _, Token, Undeliverable};
 use crate::table::Slot;
 use crate::time::Instant;
 use bytes::BytesMut;
@@ -38,12 +36,7 @@ impl<S: Addr + Source> Ssh<S> {
     ) {
         let sizes = (payload.len(), self.link().ask_max);
         let refused = self.peers.asks.refuses(now, id, sizes, deadline);
-        let slot = match refused.map_or_else(|| self.slot_for(now, &dst), Err) {
-            Ok(slot) => slot,
-            Err(why) => {
-                return self.peers.refuse(Command::Ask { id, dst, payload, deadline }, why);
-            }
-        };
+        let slot = refused.map_or_else(|| self.slot_for(now, &dst), Err);
         if let Some(used) = self.peers.push_ask(id, (slot, dst), payload, deadline) {
             self.write(now, used);
         }
@@ -204,9 +197,11 @@ impl<S: Addr + Source> Ssh<S> {
         };
         let of_peer = connection.owed.bytes() + answer.len();
         let of_all = self.answer_bytes + answer.len();
-        let answer = if of_peer > self.limits.ask_remembered_per_peer
-            || of_all > self.limits.ask_remembered
-        {
+        // One that goes at once makes room, if anything.
+        let waits = !connection.takes() || !connection.owed.is_next(token.0);
+        let over =
+            of_peer > self.limits.ask_remembered_per_peer || of_all > self.limits.ask_remembered;
+        let answer = if waits && over {
             self.counters.refused_busy += 1;
             Answer::Busy
         } else {

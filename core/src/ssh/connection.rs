@@ -49,10 +49,11 @@ pub(super) struct Connection<S> {
     /// Where in what was ever written each message ends that is not written whole.
     pub(super) unwritten: VecDeque<u64>,
     pub(super) written: u64,
-    /// When something was heard, something was said, and the peer was looked for since.
+    /// When something was heard, and something was said.
     pub(super) heard: Instant,
     pub(super) said: Instant,
-    pub(super) looked: Option<Instant>,
+    /// When the peer was looked for since: first, and last.
+    pub(super) looked: Option<(Instant, Instant)>,
     /// Whether the peer says nothing more.
     pub(super) left: bool,
     /// When the last words must have been written, and whether they are.
@@ -98,6 +99,12 @@ impl Owed {
         }
         self.requests.insert(token, Owing { name, answer: None });
         true
+    }
+
+    /// Whether the answer to this request need not wait for others.
+    pub(super) fn is_next(&self, token: u64) -> bool {
+        let named = self.requests.get(&token).is_some_and(|owing| owing.name.is_some());
+        named || self.requests.first_key_value().is_some_and(|(first, _)| *first == token)
     }
 
     /// The answer to a request.
@@ -218,23 +225,21 @@ impl<S> Connection<S> {
             Standing::Over => self.ends,
             Standing::Handshaking => self.session.due(local),
             Standing::Up => {
-                let quiet = if self.asks.is_empty() {
-                    self.last() + IDLE
-                } else {
-                    self.heard.max(self.looked.unwrap_or(self.heard)) + KEEP_ALIVE
-                };
-                self.session.due(local).min(quiet).min(self.silent().unwrap_or(Instant::MAX))
+                self.session.due(local).min(self.quiet()).min(self.silent().unwrap_or(Instant::MAX))
             }
         }
     }
 
     /// When the peer is taken for gone.
     fn silent(&self) -> Option<Instant> {
-        self.looked.filter(|_| self.session.answers_pings()).map(|looked| looked + PONG)
+        let (first, _) = self.looked.filter(|_| self.session.answers_pings())?;
+        Some(first + PONG)
     }
 
-    fn last(&self) -> Instant {
-        self.heard.max(self.said).max(self.looked.unwrap_or(self.heard))
+    /// When the peer is looked for, or the connection ends.
+    fn quiet(&self) -> Instant {
+        let last = self.looked.map_or(self.heard, |(_, last)| last.max(self.heard));
+        if self.asks.is_empty() { last.max(self.said) + IDLE } else { last + KEEP_ALIVE }
     }
 
     /// What is to be done about one that is up, now that it is due.
@@ -242,20 +247,14 @@ impl<S> Connection<S> {
         if self.silent().is_some_and(|silent| now >= silent) {
             return Look::Silent;
         }
-        let outstanding = !self.asks.is_empty();
-        let pause = if outstanding { KEEP_ALIVE } else { IDLE };
-        let since = if outstanding {
-            self.heard.max(self.looked.unwrap_or(self.heard))
-        } else {
-            self.last()
-        };
-        if now < since + pause {
+        if now < self.quiet() {
             return Look::Nothing;
         }
-        if self.dialled && !outstanding && self.owed.len() == 0 {
+        if self.dialled && self.asks.is_empty() && self.owed.len() == 0 {
             return Look::Idle;
         }
-        self.looked = Some(now);
+        let (first, _) = self.looked.unwrap_or((now, now));
+        self.looked = Some((first, now));
         if self.session.can_send() {
             self.session.keep_alive();
         }

@@ -21,7 +21,7 @@ const WINDOW: usize = 256 * 1_024;
 /// The same of one that has not proven its key.
 const WINDOW_EARLY: usize = PACKET_EARLY + 1_024;
 /// Bytes that may wait to be written before nothing more is read, which might be answered.
-const ANSWERS_MAX: usize = 256 * 1_024;
+pub(super) const ANSWERS_MAX: usize = 256 * 1_024;
 
 impl<S: Addr + Source> Ssh<S> {
     pub(super) fn on_input(&mut self, now: Instant, input: StreamInput<S>) {

@@ -16,7 +16,7 @@ use super::packet::Keyed;
 use super::wire::{self, Malformed, Rest, Written, number};
 use super::{Fault, Role};
 use crate::crypto::Rejected;
-use crate::crypto::packet::{PacketCipher, PacketKey, derive, sha256};
+use crate::crypto::packet::{Hash, PacketCipher, PacketKey, derive};
 use alloc::vec::Vec;
 
 const EXCHANGES: &[(&str, Method)] = &[
@@ -167,10 +167,10 @@ fn choose<'a, T: Copy>(
 /// A key exchange under way.
 #[derive(Debug)]
 pub(super) struct Exchange {
-    /// The message in which we proposed.
+    /// The message in which we proposed, until the peer's is there.
     pub(super) ours: Vec<u8>,
-    /// The message in which the peer proposed, and what is agreed on thereby.
-    pub(super) theirs: Option<(Vec<u8>, Agreed)>,
+    /// What is agreed on, and what the exchange hash is over so far: a proposal may be long, and is not kept.
+    pub(super) agreed: Option<(Agreed, Hash)>,
     /// Of a client.
     pub(super) half: Option<Half>,
     /// Whether we use the new keys already: then they are put here for the other direction.
@@ -185,28 +185,25 @@ pub(super) struct Secrets {
     pub(super) hash: [u8; 32],
 }
 
-/// What the exchange hash is over, but for the secret (RFC 4253 section 8, RFC 8731 section 3.1).
-pub(super) struct Transcript<'a> {
-    pub(super) client_version: &'a [u8],
-    pub(super) server_version: &'a [u8],
-    pub(super) client_init: &'a [u8],
-    pub(super) server_init: &'a [u8],
-    pub(super) host_key: &'a [u8],
-    pub(super) client_public: &'a [u8],
-    pub(super) server_public: &'a [u8],
+/// The beginning of what the exchange hash is over (RFC 4253 section 8): versions and proposals, the client's first.
+pub(super) fn proposed(versions: [&[u8]; 2], proposals: [&[u8]; 2]) -> Hash {
+    let strings = versions.into_iter().chain(proposals);
+    strings.fold(Hash::default(), |hash, string| {
+        // They are shorter than a packet.
+        hash.with(&(string.len() as u32).to_be_bytes()).with(string)
+    })
 }
 
 impl Secrets {
-    pub(super) fn new(transcript: &Transcript<'_>, secret: Secret) -> Self {
-        let hashed = Written::part()
-            .put(transcript.client_version)
-            .put(transcript.server_version)
-            .put(transcript.client_init)
-            .put(transcript.server_init)
-            .put(transcript.host_key)
-            .put(transcript.client_public)
-            .put(transcript.server_public);
-        let hash = sha256(&[hashed.as_slice(), &secret]);
+    /// Those of `secret`, on which these halves agreed; `host_key` is the server's.
+    pub(super) fn new(
+        proposed: Hash,
+        host_key: &[u8],
+        (client, server): (&[u8], &[u8]),
+        secret: Secret,
+    ) -> Self {
+        let halves = Written::part().put(host_key).put(client).put(server);
+        let hash = proposed.with(halves.as_slice()).with(&secret).finish();
         Self { secret, hash }
     }
 

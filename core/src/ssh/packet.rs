@@ -43,19 +43,60 @@ pub(super) struct Used {
     pub(super) bytes: u64,
 }
 
-impl Used {
-    fn add(&mut self, bytes: usize) {
-        self.packets += 1;
-        self.bytes += bytes as u64;
+/// What a packet's length is a multiple of, how many bytes of the length itself count in that, and how long the tag is: in bytes.
+struct Layout {
+    block: usize,
+    counted: usize,
+    tag: usize,
+}
+
+/// What both directions of a connection have to know of their packets.
+#[derive(Debug, Default)]
+pub(super) struct Direction {
+    keyed: Option<Keyed>,
+    sequence: u32,
+    used: Used,
+}
+
+impl Direction {
+    /// Other keys are used from here on.
+    pub(super) fn rekey(&mut self, keyed: Keyed, strict: bool) {
+        self.keyed = Some(keyed);
+        self.used = Used::default();
+        if strict {
+            self.sequence = 0;
+        }
+    }
+
+    /// The number of the packet that went last.
+    pub(super) const fn last_sequence(&self) -> u32 {
+        self.sequence.wrapping_sub(1)
+    }
+
+    pub(super) const fn used(&self) -> Used {
+        self.used
+    }
+
+    /// How packets are laid out by now.
+    fn layout(&self) -> Layout {
+        match &self.keyed {
+            Some(keyed) => Layout { block: keyed.cipher.block_len(), counted: 0, tag: TAG_LEN },
+            None => Layout { block: BLOCK, counted: LENGTH_LEN, tag: 0 },
+        }
+    }
+
+    /// A packet of so many bytes went through.
+    fn count(&mut self, bytes: usize) {
+        self.used.packets += 1;
+        self.used.bytes += bytes as u64;
+        self.sequence = self.sequence.wrapping_add(1);
     }
 }
 
 /// From bytes to messages.
 #[derive(Debug, Default)]
 pub(super) struct Receiver {
-    keyed: Option<Keyed>,
-    sequence: u32,
-    used: Used,
+    pub(super) direction: Direction,
     /// The beginning of a packet, copied out of what it came in.
     partial: BytesMut,
     /// What comes after it.
@@ -75,24 +116,6 @@ impl Receiver {
     /// Bytes that are held.
     pub(super) fn held(&self) -> usize {
         self.partial.len() + self.rest.len()
-    }
-
-    /// The number of the packet that came last.
-    pub(super) const fn last_sequence(&self) -> u32 {
-        self.sequence.wrapping_sub(1)
-    }
-
-    pub(super) const fn used(&self) -> Used {
-        self.used
-    }
-
-    /// The peer uses new keys from here on.
-    pub(super) fn rekey(&mut self, keyed: Keyed, strict: bool) {
-        self.keyed = Some(keyed);
-        self.used = Used::default();
-        if strict {
-            self.sequence = 0;
-        }
     }
 
     /// A line of up to `max` bytes, its end not counted, where one has come whole. For what stands before packets.
@@ -123,15 +146,13 @@ impl Receiver {
         }
         let head = if self.partial.is_empty() { &self.rest } else { &self.partial };
         let Some(head) = head.first_chunk() else { return Ok(None) };
-        let length = match &self.keyed {
-            Some(keyed) => keyed.key.length(self.sequence, *head),
+        let Direction { keyed, sequence, .. } = &self.direction;
+        let length = match keyed {
+            Some(keyed) => keyed.key.length(*sequence, *head),
             None => u32::from_be_bytes(*head),
         } as usize;
-        let (block, tag, padded) = match &self.keyed {
-            Some(keyed) => (keyed.cipher.block_len(), TAG_LEN, length),
-            None => (BLOCK, 0, length.saturating_add(LENGTH_LEN)),
-        };
-        if length < PACKET_MIN || length > max || !padded.is_multiple_of(block) {
+        let Layout { block, counted, tag } = self.direction.layout();
+        if length < PACKET_MIN || length > max || !(length + counted).is_multiple_of(block) {
             return Err(Fault::Packet);
         }
         let whole = LENGTH_LEN + length + tag;
@@ -148,13 +169,13 @@ impl Receiver {
 
     fn open(&mut self, mut packet: BytesMut) -> Result<BytesMut, Fault> {
         let len = packet.len();
-        if let Some(keyed) = &mut self.keyed {
+        let Direction { keyed, sequence, .. } = &mut self.direction;
+        if let Some(keyed) = keyed {
             let (text, tag) = packet.split_last_chunk_mut::<TAG_LEN>().ok_or(Fault::Packet)?;
-            keyed.key.open(self.sequence, text, tag).map_err(|_| Fault::Tag)?;
+            keyed.key.open(*sequence, text, tag).map_err(|_| Fault::Tag)?;
             packet.truncate(len - TAG_LEN);
         }
-        self.used.add(len);
-        self.sequence = self.sequence.wrapping_add(1);
+        self.direction.count(len);
         packet.advance(LENGTH_LEN);
         let padding = usize::from(*packet.first().ok_or(Fault::Packet)?);
         packet.advance(1);
@@ -197,9 +218,7 @@ impl Receiver {
 /// From messages to bytes.
 #[derive(Debug, Default)]
 pub(super) struct Sender {
-    keyed: Option<Keyed>,
-    sequence: u32,
-    used: Used,
+    pub(super) direction: Direction,
     out: BytesMut,
 }
 
@@ -214,29 +233,11 @@ impl Sender {
         self.out.len()
     }
 
-    pub(super) const fn used(&self) -> Used {
-        self.used
-    }
-
-    /// From here on we use new keys.
-    pub(super) fn rekey(&mut self, keyed: Keyed, strict: bool) {
-        self.keyed = Some(keyed);
-        self.used = Used::default();
-        if strict {
-            self.sequence = 0;
-        }
-    }
-
     /// Puts a message that consists of these parts into a packet.
     pub(super) fn push(&mut self, parts: &[&[u8]]) {
         let len: usize = parts.iter().map(|part| part.len()).sum();
-        let (block, tag) = match &self.keyed {
-            Some(keyed) => (keyed.cipher.block_len(), TAG_LEN),
-            None => (BLOCK, 0),
-        };
-        // Unencrypted, the length counts among what is padded.
-        let counted = 1 + len + if self.keyed.is_some() { 0 } else { LENGTH_LEN };
-        let mut padding = block - counted % block;
+        let Layout { block, counted, tag } = self.direction.layout();
+        let mut padding = block - (counted + 1 + len) % block;
         if padding < PADDING_MIN {
             padding += block;
         }
@@ -251,13 +252,13 @@ impl Sender {
         }
         // Nobody sees whether padding that is encrypted is random.
         self.out.put_bytes(0, padding);
-        if let Some(keyed) = &mut self.keyed
+        let Direction { keyed, sequence, .. } = &mut self.direction;
+        if let Some(keyed) = keyed
             && let Some(packet) = self.out.get_mut(begin..)
         {
-            let tag = keyed.key.seal(self.sequence, packet);
+            let tag = keyed.key.seal(*sequence, packet);
             self.out.put_slice(&tag);
         }
-        self.used.add(self.out.len() - begin);
-        self.sequence = self.sequence.wrapping_add(1);
+        self.direction.count(self.out.len() - begin);
     }
 }

@@ -254,7 +254,7 @@ impl Session {
                 }
                 Verdict::Skip => {}
                 Verdict::Unimplemented => {
-                    let sequence = self.receiver.last_sequence();
+                    let sequence = self.receiver.direction.last_sequence();
                     self.say(&Written::message(number::UNIMPLEMENTED).put(&sequence));
                 }
                 Verdict::Violation => return Err(Fault::State),
@@ -382,6 +382,12 @@ impl Session {
     /// Says something now, whatever is under way.
     fn say(&mut self, message: &Written) {
         self.sender.push(&[message.as_slice()]);
+    }
+
+    /// Says whatever a test wants said.
+    #[cfg(test)]
+    pub(super) fn raw(&mut self, message: &[u8]) {
+        self.sender.push(&[message]);
     }
 
     /// Says something small, after the key exchange where there is one.

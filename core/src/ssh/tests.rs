@@ -2,4 +2,5 @@
 
 mod attacks;
 mod puppet;
+mod rogue;
 mod states;

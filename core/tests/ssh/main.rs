@@ -7,7 +7,7 @@ mod net;
 use self::net::{Net, payload};
 use core::time::Duration;
 use tellask::Limits;
-use tellask::ssh::{HANDSHAKE, IDLE, Rekey};
+use tellask::ssh::{HANDSHAKE, IDLE, KEEP_ALIVE, Rekey};
 use tellask::swarm::{AskError, DownReason, Event, Refusal, Undeliverable};
 
 /// The largest message, in bytes.
@@ -209,11 +209,7 @@ fn a_connection_that_is_cut_is_noticed_and_dialled_again_at_the_next_message() {
 
 #[test]
 fn handshakes_that_are_not_finished_are_capped_and_end_and_honest_peers_get_in() {
-    let limits = |_| {
-        let mut limits = Limits::default();
-        limits.half_open = 16;
-        limits
-    };
+    let limits = within(|limits| limits.half_open = 16);
     let mut net = Net::within(3, 1, limits, |_| {});
     net.tell(0, 1, b"before");
     net.settle();
@@ -229,6 +225,101 @@ fn handshakes_that_are_not_finished_are_capped_and_end_and_honest_peers_get_in()
     assert_eq!(told, [&b"before"[..], b"meanwhile", b"and a new one"]);
     net.pass(HANDSHAKE);
     assert_eq!((net.nodes[1].half_open(), net.nodes[1].connections()), (0, 2));
+}
+
+fn within(set: impl Fn(&mut Limits)) -> impl Fn(u32) -> Limits {
+    move |_| {
+        let mut limits = Limits::default();
+        set(&mut limits);
+        limits
+    }
+}
+
+#[test]
+fn there_are_no_more_peers_than_there_may_be() {
+    let mut net = Net::within(4, 1, within(|limits| limits.peers = 2), |_| {});
+    for node in 1..4 {
+        net.tell(node, 0, b"hello");
+        net.settle();
+    }
+    assert_eq!(net.figure(0, "peers"), 2);
+    assert_eq!(net.figure(0, "heard"), 2);
+    let why =
+        |event: &Event<_>| matches!(event, Event::PeerDown { .. } | Event::Undelivered { .. });
+    assert!(net.events(3).iter().any(why), "the third learns it");
+}
+
+#[test]
+fn strangers_are_heard_at_the_rate_at_which_there_is_time_for_them() {
+    let rate = within(|limits| limits.signature_checks_per_second = 10);
+    let mut net = Net::within(2, 1, rate, |_| {});
+    for _ in 0..100 {
+        net.stranger(1);
+    }
+    assert_eq!((net.figure(1, "accepted"), net.figure(1, "turned_away")), (10, 90));
+    net.pass(Duration::from_secs(1));
+    net.stranger(1);
+    assert_eq!(net.figure(1, "accepted"), 11);
+}
+
+#[test]
+fn dials_are_capped() {
+    let mut net = Net::within(6, 1, within(|limits| limits.dialling = 3), |_| {});
+    for dst in 1..6 {
+        net.tell(0, dst, b"hello");
+    }
+    assert_eq!(net.figure(0, "dialling"), 3);
+    let full =
+        |event: &Event<_>| matches!(event, Event::Undelivered { reason: Undeliverable::Full, .. });
+    net.settle();
+    assert_eq!(net.events(0).iter().filter(|event| full(event)).count(), 2);
+}
+
+#[test]
+fn answers_that_wait_for_their_turn_are_bounded() {
+    let limits = within(|limits| limits.ask_remembered_per_peer = 1_000);
+    let mut net = Net::within(2, 1, limits, |setup| setup.extension = false);
+    for number in 0..3 {
+        net.ask(0, 1, number, b"?", Duration::from_secs(9));
+    }
+    net.settle();
+    let asked: Vec<_> = (0..3).map(|_| net.asked(1)).collect();
+    // The first is the last to be answered, and the third finds no room behind the second.
+    for nth in [1, 2, 0] {
+        let (token, src, _) = asked[nth];
+        net.answer(1, src, token, Ok(&[7; 600]));
+    }
+    assert_eq!(net.figure(1, "refused_busy"), 1);
+    net.settle();
+    assert_eq!(net.answered(0), (0, Ok(vec![7; 600])));
+    assert_eq!(net.answered(0), (1, Ok(vec![7; 600])));
+    assert!(net.answered(0).1.is_err());
+    assert_eq!(net.figure(1, "answer_bytes"), 0);
+}
+
+#[test]
+fn a_peer_that_owes_an_answer_and_is_gone_without_a_word_is_noticed() {
+    let mut net = Net::new(2, 1);
+    net.ask(0, 1, 1, b"?", Duration::from_secs(600));
+    net.settle();
+    net.silent = true;
+    net.pass(KEEP_ALIVE + Duration::from_secs(31));
+    assert_eq!(net.answered(0), (1, Err(AskError::TimedOut { arrived: false })));
+    let down =
+        |event: &Event<_>| matches!(event, Event::PeerDown { reason: DownReason::TimedOut, .. });
+    assert!(net.events(0).iter().any(down));
+}
+
+#[test]
+fn a_peer_that_owes_an_answer_and_is_there_is_waited_for() {
+    let mut net = Net::new(2, 1);
+    net.ask(0, 1, 1, b"?", Duration::from_secs(600));
+    net.pass(Duration::from_secs(500));
+    let (token, src, _) = net.asked(1);
+    net.answer(1, src, token, Ok(b"at last"));
+    net.settle();
+    assert_eq!(net.answered(0), (1, Ok(b"at last".to_vec())));
+    assert_eq!(net.figure(0, "dialled"), 1);
 }
 
 #[test]
@@ -255,11 +346,7 @@ fn whoever_asks_without_end_is_read_no_further() {
 
 #[test]
 fn messages_that_came_before_a_peer_left_are_heard_though_there_was_no_room_for_them_at_once() {
-    let limits = |_| {
-        let mut limits = Limits::default();
-        limits.receive = 160 * 1_024;
-        limits
-    };
+    let limits = within(|limits| limits.receive = 160 * 1_024);
     let mut net = Net::within(2, 1, limits, |_| {});
     net.takes[1] = false;
     for number in 0..6 {

@@ -46,6 +46,8 @@ pub(crate) struct Net {
     pub(crate) now: Instant,
     /// Bytes that are handed over at a time.
     pub(crate) piece: usize,
+    /// Whether nothing arrives any more.
+    pub(crate) silent: bool,
     /// Whose application takes what there is.
     pub(crate) takes: Vec<bool>,
     wires: Vec<Wire>,
@@ -87,7 +89,16 @@ impl Net {
             .collect();
         let heard: Vec<_> = nodes.iter().map(|_| Vec::new()).collect();
         let takes = vec![true; nodes.len()];
-        Self { nodes, now, piece: usize::MAX, takes, wires: Vec::new(), heard, fresh: 0 }
+        Self {
+            nodes,
+            now,
+            piece: usize::MAX,
+            silent: false,
+            takes,
+            wires: Vec::new(),
+            heard,
+            fresh: 0,
+        }
     }
 
     /// Cuts the connection that was made last.
@@ -272,6 +283,9 @@ impl Net {
 
     /// Hands one piece to one end; whether there was something to hand over.
     fn deliver(&mut self, at: usize, to: usize) -> bool {
+        if self.silent {
+            return false;
+        }
         let piece = self.piece;
         let wire = &mut self.wires[at];
         let ((node, id), (other, other_id)) = (wire.ends[to], wire.ends[1 - to]);

@@ -3,7 +3,7 @@
 use super::{Fault, Heard, Session, VERSION};
 use crate::identity::PublicKey;
 use crate::ssh::agreement::{self, Half};
-use crate::ssh::kex::{self, Exchange, Secrets, Transcript};
+use crate::ssh::kex::{self, Exchange, Secrets};
 use crate::ssh::table::Stage;
 use crate::ssh::wire::{self, Rest, Written, number};
 use crate::ssh::{Fingerprint, Local, Role};
@@ -21,7 +21,7 @@ impl Session {
         let ours = kex::proposal(self.role, local.rng.bytes(), strict);
         self.sender.push(&[&ours]);
         self.keyed = now;
-        self.exchange = Some(Box::new(Exchange { ours, theirs: None, half: None, incoming: None }));
+        self.exchange = Some(Box::new(Exchange { ours, agreed: None, half: None, incoming: None }));
     }
 
     /// Begins another key exchange where enough went through under these keys, or they are old.
@@ -29,7 +29,7 @@ impl Session {
         if self.stage != Stage::Open || self.exchange.is_some() {
             return;
         }
-        let worn = [self.sender.used(), self.receiver.used()]
+        let worn = [self.sender.direction.used(), self.receiver.direction.used()]
             .iter()
             .any(|used| used.packets >= local.rekey.packets || used.bytes >= local.rekey.bytes);
         if worn || now >= self.keyed + local.rekey.after {
@@ -53,13 +53,19 @@ impl Session {
         }
         let agreed = kex::agree(message, self.role, (!first).then_some(self.strict))?;
         // In its strict form a key exchange begins with the proposal.
-        if first && agreed.strict && self.receiver.last_sequence() != 0 {
+        if first && agreed.strict && self.receiver.direction.last_sequence() != 0 {
             return Err(Fault::State);
         }
         self.strict = agreed.strict;
         self.skip = agreed.guessed_wrong;
         let Some(exchange) = &mut self.exchange else { return Err(Fault::State) };
-        exchange.theirs = Some((message.to_vec(), agreed));
+        let ours = core::mem::take(&mut exchange.ours);
+        let version = self.version.as_deref().unwrap_or_default();
+        let proposed = match self.role {
+            Role::Client => kex::proposed([VERSION.as_bytes(), version], [&ours, message]),
+            Role::Server => kex::proposed([version, VERSION.as_bytes()], [message, &ours]),
+        };
+        exchange.agreed = Some((agreed, proposed));
         match self.role {
             Role::Client => {
                 let half = Half::new(agreed.method, &mut local.rng);
@@ -83,20 +89,12 @@ impl Session {
         let client_public = wire::string(&mut rest)?;
         wire::end(rest)?;
         let Some(exchange) = &self.exchange else { return Err(Fault::State) };
-        let Some((theirs, agreed)) = &exchange.theirs else { return Err(Fault::State) };
+        let Some((agreed, proposed)) = &exchange.agreed else { return Err(Fault::State) };
         let (server_public, secret) =
             agreement::answer(agreed.method, client_public, &mut local.rng)
                 .map_err(|_| Fault::Exchange)?;
-        let transcript = Transcript {
-            client_version: self.version.as_deref().unwrap_or_default(),
-            server_version: VERSION.as_bytes(),
-            client_init: theirs,
-            server_init: &exchange.ours,
-            host_key: &local.blob,
-            client_public,
-            server_public: &server_public,
-        };
-        let secrets = Secrets::new(&transcript, secret);
+        let halves = (client_public, server_public.as_slice());
+        let secrets = Secrets::new(proposed.clone(), &local.blob, halves, secret);
         let signature = wire::signature_blob(&local.key.sign(&secrets.hash));
         let reply = Written::message(number::KEX_ECDH_REPLY)
             .put(local.blob.as_slice())
@@ -128,18 +126,10 @@ impl Session {
         }
         let Some(exchange) = &mut self.exchange else { return Err(Fault::State) };
         let Some(half) = exchange.half.take() else { return Err(Fault::State) };
-        let Some((theirs, _)) = &exchange.theirs else { return Err(Fault::State) };
+        let Some((_, proposed)) = &exchange.agreed else { return Err(Fault::State) };
         let secret = half.agree(server_public).map_err(|_| Fault::Exchange)?;
-        let transcript = Transcript {
-            client_version: VERSION.as_bytes(),
-            server_version: self.version.as_deref().unwrap_or_default(),
-            client_init: &exchange.ours,
-            server_init: theirs,
-            host_key,
-            client_public: &half.public(),
-            server_public,
-        };
-        let secrets = Secrets::new(&transcript, secret);
+        let halves = (&half.public()[..], server_public);
+        let secrets = Secrets::new(proposed.clone(), host_key, halves, secret);
         key.verify(&secrets.hash, &signature).map_err(|_| Fault::Exchange)?;
         if !local.takes(&key) {
             return Err(Fault::Denied);
@@ -153,12 +143,12 @@ impl Session {
         let first = self.id.is_none();
         let id = *self.id.get_or_insert(secrets.hash);
         let Some(exchange) = &mut self.exchange else { return Err(Fault::State) };
-        let Some((_, agreed)) = exchange.theirs else { return Err(Fault::State) };
+        let Some((agreed, _)) = exchange.agreed else { return Err(Fault::State) };
         let keys = |role| secrets.keys(role, &agreed, &id).map_err(|_| Fault::Exchange);
         let (ours, theirs) = (keys(self.role)?, keys(self.role.other())?);
         exchange.incoming = Some(theirs);
         self.say(&Written::message(number::NEWKEYS));
-        self.sender.rekey(ours, self.strict);
+        self.sender.direction.rekey(ours, self.strict);
         self.keyed = now;
         if !first {
             self.stage = Stage::RekeyNewKeys;
@@ -219,7 +209,7 @@ impl Session {
         wire::end(rest)?;
         let exchange = self.exchange.take();
         let incoming = exchange.and_then(|exchange| exchange.incoming).ok_or(Fault::State)?;
-        self.receiver.rekey(incoming, self.strict);
+        self.receiver.direction.rekey(incoming, self.strict);
         self.keyed = now;
         self.stage = match (self.stage, self.role) {
             (Stage::NewKeys, Role::Server) => Stage::ServerFirst,

@@ -3,11 +3,11 @@
 use super::puppet::Puppet;
 use crate::identity::SecretKey;
 use crate::seed::Seed;
-use crate::ssh::Role;
 use crate::ssh::fault::Fault;
 use crate::ssh::packet::PACKET_EARLY;
-use crate::ssh::session::{EXCHANGE, HANDSHAKE, Heard};
+use crate::ssh::session::{EXCHANGE, HANDSHAKE, Heard, Session};
 use crate::ssh::wire::{Written, number};
+use crate::ssh::{Fingerprint, Role};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -194,13 +194,9 @@ fn a_client_says_who_it_is_to_nobody_but_whom_it_dialled() {
     puppet.key = another_key();
     puppet.propose(true);
     puppet.expect(number::KEX_ECDH_INIT);
-    let blob = crate::ssh::wire::key_blob(puppet.key.public().as_bytes());
-    let signature = crate::ssh::wire::signature_blob(&[7; 64]);
-    let reply = Written::message(number::KEX_ECDH_REPLY)
-        .put(blob.as_slice())
-        .put([9u8; 32].as_slice())
-        .put(signature.as_slice());
-    puppet.say(reply.as_slice());
+    let signature = [7; 64];
+    let reply = puppet.ecdh_reply(&[9; 32], &signature);
+    puppet.say(&reply);
     assert_eq!(puppet.ended, Some(Fault::WrongPeer));
     puppet.expect(number::DISCONNECT);
     assert_eq!(puppet.hear(), None);
@@ -211,13 +207,9 @@ fn a_host_key_that_is_shown_and_not_proven_ends_the_connection() {
     let mut puppet = Puppet::new(Role::Server);
     puppet.propose(true);
     puppet.expect(number::KEX_ECDH_INIT);
-    let blob = crate::ssh::wire::key_blob(puppet.key.public().as_bytes());
-    let signature = crate::ssh::wire::signature_blob(&puppet.key.sign(b"something else"));
-    let reply = Written::message(number::KEX_ECDH_REPLY)
-        .put(blob.as_slice())
-        .put([9u8; 32].as_slice())
-        .put(signature.as_slice());
-    puppet.say(reply.as_slice());
+    let signature = puppet.key.sign(b"something else");
+    let reply = puppet.ecdh_reply(&[9; 32], &signature);
+    puppet.say(&reply);
     assert_eq!(puppet.ended, Some(Fault::Exchange));
 }
 
@@ -227,13 +219,9 @@ fn another_host_key_in_a_later_exchange_ends_the_connection() {
     puppet.key = another_key();
     puppet.propose(true);
     puppet.expect(number::KEX_ECDH_INIT);
-    let blob = crate::ssh::wire::key_blob(puppet.key.public().as_bytes());
-    let signature = crate::ssh::wire::signature_blob(&[7; 64]);
-    let reply = Written::message(number::KEX_ECDH_REPLY)
-        .put(blob.as_slice())
-        .put([9u8; 32].as_slice())
-        .put(signature.as_slice());
-    puppet.say(reply.as_slice());
+    let signature = [7; 64];
+    let reply = puppet.ecdh_reply(&[9; 32], &signature);
+    puppet.say(&reply);
     assert_eq!(puppet.ended, Some(Fault::WrongPeer));
 }
 
@@ -278,11 +266,24 @@ fn a_packet_that_was_changed_ends_the_connection() {
 fn what_is_no_version_of_ssh_2_ends_the_connection() {
     for line in [&b"GET / HTTP/1.1\r\n"[..], b"SSH-1.5-old\r\n", &[b'x'; 300], b"\r\n"] {
         let mut puppet = Puppet::new(Role::Client);
-        let mut session = crate::ssh::session::Session::new(puppet.now, None, &mut puppet.local);
+        let mut session = Session::new(puppet.now, None, &mut puppet.local);
         session.push(line.into());
         let heard = session.next(puppet.now, &mut puppet.local);
         assert!(matches!(heard, Err(Fault::Version)), "{line:?}");
     }
+}
+
+#[test]
+fn a_server_may_say_some_lines_before_its_version_and_a_client_none() {
+    let lines = |count: usize| {
+        let mut puppet = Puppet::new(Role::Client);
+        let expects = Some(Fingerprint::of(puppet.key.public()));
+        let mut session = Session::new(puppet.now, expects, &mut puppet.local);
+        let text = "welcome\r\n".repeat(count) + "SSH-2.0-somebody\r\n";
+        session.push(text.as_bytes().into());
+        session.next(puppet.now, &mut puppet.local).map(|heard| heard.is_none())
+    };
+    assert_eq!((lines(0), lines(64), lines(65)), (Ok(true), Ok(true), Err(Fault::Version)));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::limits::Limits;
 use crate::seed::Seed;
 use crate::ssh::agreement::{self, Half, Method};
 use crate::ssh::fault::Fault;
-use crate::ssh::kex::{self, Secrets, Transcript};
+use crate::ssh::kex::{self, Secrets};
 use crate::ssh::packet::{PACKET_MAX, Receiver, Sender};
 use crate::ssh::session::{Heard, Session, VERSION};
 use crate::ssh::wire::{self, Written, number};
@@ -184,33 +184,32 @@ impl Puppet {
             Role::Client => (PUPPET_VERSION, VERSION),
             Role::Server => (VERSION, PUPPET_VERSION),
         };
-        let transcript = Transcript {
-            client_version: client_version.as_bytes(),
-            server_version: server_version.as_bytes(),
-            client_init: &client_init,
-            server_init: &server_init,
-            host_key: &host_key,
-            client_public: &client_public,
-            server_public: &server_public,
-        };
-        let secrets = Secrets::new(&transcript, secret);
+        let versions = [client_version.as_bytes(), server_version.as_bytes()];
+        let proposed = kex::proposed(versions, [&client_init, &server_init]);
+        let secrets = Secrets::new(proposed, &host_key, (&client_public, &server_public), secret);
         if self.id == [0; 32] {
             self.id = secrets.hash;
         }
         if self.role == Role::Server {
-            let signature = wire::signature_blob(&self.key.sign(&secrets.hash));
-            let reply = Written::message(number::KEX_ECDH_REPLY)
-                .put(host_key.as_slice())
-                .put(server_public.as_slice())
-                .put(signature.as_slice());
-            self.say(reply.as_slice());
+            let signature = self.key.sign(&secrets.hash);
+            let reply = self.ecdh_reply(&server_public, &signature);
+            self.say(&reply);
         }
         self.expect(number::NEWKEYS);
         let init = if self.role == Role::Client { &server_init } else { &client_init };
         let agreed = kex::agree(init, self.role, Some(strict)).expect("it is agreed");
         let theirs = secrets.keys(self.role.other(), &agreed, &self.id).expect("keys");
-        self.receiver.rekey(theirs, strict);
+        self.receiver.direction.rekey(theirs, strict);
         Some(secrets)
+    }
+
+    /// What a server says to a client's half, with a signature that may be any.
+    pub(super) fn ecdh_reply(&self, public: &[u8], signature: &[u8; 64]) -> Vec<u8> {
+        Written::message(number::KEX_ECDH_REPLY)
+            .put(wire::key_blob(self.key.public().as_bytes()).as_slice())
+            .put(public)
+            .put(wire::signature_blob(signature).as_slice())
+            .into_vec()
     }
 
     /// Says that it uses the keys of an exchange, and does.
@@ -219,7 +218,7 @@ impl Puppet {
         let theirs = kex::proposal(self.role.other(), [0; 16], self.strict);
         let agreed = kex::agree(&theirs, self.role, Some(self.strict)).expect("it is agreed");
         let ours = secrets.keys(self.role, &agreed, &self.id).expect("keys");
-        self.sender.rekey(ours, self.strict);
+        self.sender.direction.rekey(ours, self.strict);
     }
 
     /// Up to the keys.
