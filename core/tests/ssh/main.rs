@@ -6,9 +6,10 @@ mod net;
 
 use self::net::{Net, payload};
 use core::time::Duration;
+use std::collections::BTreeSet;
 use tellask::Limits;
 use tellask::ssh::{HANDSHAKE, IDLE, KEEP_ALIVE, Rekey};
-use tellask::swarm::{AskError, DownReason, Event, Refusal, Undeliverable};
+use tellask::swarm::{Accept, AskError, DownReason, Event, Refusal, Undeliverable};
 
 /// The largest message, in bytes.
 const MESSAGE_MAX: usize = 1 << 17;
@@ -142,6 +143,23 @@ fn nobody_but_who_was_dialled_hears_anything() {
 }
 
 #[test]
+fn whom_a_policy_excludes_hears_nothing_and_is_not_heard_whoever_dials() {
+    for excludes in [0, 1] {
+        let mut net = Net::new(2, 1);
+        net.accept(excludes, Accept::Only(BTreeSet::new()));
+        net.settle();
+        let _links = (net.events(0), net.events(1));
+        net.tell(0, 1, b"secret");
+        net.settle();
+        net.pass(HANDSHAKE);
+        assert_eq!(net.events(1), []);
+        let reason = if excludes == 0 { Undeliverable::Denied } else { Undeliverable::Refused };
+        let undelivered = Event::Undelivered { dst: net.addr(1), reason };
+        assert_eq!(net.events(0), [undelivered], "{excludes}");
+    }
+}
+
+#[test]
 fn keys_are_exchanged_again_with_traffic_in_flight() {
     let rekey = Rekey { packets: 40, ..Rekey::default() };
     let mut net = Net::with(2, 1, |setup| setup.rekey = rekey);
@@ -237,16 +255,24 @@ fn within(set: impl Fn(&mut Limits)) -> impl Fn(u32) -> Limits {
 
 #[test]
 fn there_are_no_more_peers_than_there_may_be() {
-    let mut net = Net::within(4, 1, within(|limits| limits.peers = 2), |_| {});
-    for node in 1..4 {
-        net.tell(node, 0, b"hello");
+    // One after another, or all at once.
+    for each in [true, false] {
+        let mut net = Net::within(4, 1, within(|limits| limits.peers = 2), |_| {});
+        for node in 1..4 {
+            net.tell(node, 0, b"hello");
+            if each {
+                net.settle();
+            }
+        }
         net.settle();
+        assert_eq!((net.figure(0, "peers"), net.figure(0, "heard")), (2, 2));
+        let accepted = if each { 2 } else { 3 };
+        assert_eq!(net.figure(0, "accepted"), accepted, "no work in vain once all are there");
+        let why =
+            |event: &Event<_>| matches!(event, Event::PeerDown { .. } | Event::Undelivered { .. });
+        let learns = (1..4).filter(|&node| net.events(node).iter().any(why)).count();
+        assert_eq!(learns, 1, "the third learns it");
     }
-    assert_eq!(net.figure(0, "peers"), 2);
-    assert_eq!(net.figure(0, "heard"), 2);
-    let why =
-        |event: &Event<_>| matches!(event, Event::PeerDown { .. } | Event::Undelivered { .. });
-    assert!(net.events(3).iter().any(why), "the third learns it");
 }
 
 #[test]

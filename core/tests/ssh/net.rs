@@ -12,7 +12,7 @@ use tellask::port::{StreamEnd, StreamId, StreamInput, StreamTransmit};
 use tellask::seed::Seed;
 use tellask::ssh::{Setup, Ssh, SshAddr};
 use tellask::stats::StatsSink;
-use tellask::swarm::{AskError, AskId, Command, Event, Refusal, Token};
+use tellask::swarm::{Accept, AskError, AskId, Command, Event, Refusal, Setting, Token};
 use tellask::time::Instant;
 
 /// Bytes that may be on their way in one direction.
@@ -172,6 +172,10 @@ impl Net {
 
     pub(crate) fn close(&mut self, node: usize) {
         self.command(node, Command::Close);
+    }
+
+    pub(crate) fn accept(&mut self, node: usize, policy: Accept) {
+        self.command(node, Command::Set(Setting::Accept(policy)));
     }
 
     /// Lets time pass, and whatever falls due meanwhile happen.

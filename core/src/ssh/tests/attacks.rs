@@ -44,6 +44,20 @@ fn a_signature_over_another_session_proves_nothing() {
 }
 
 #[test]
+fn a_key_that_the_policy_excludes_is_not_let_in_though_it_is_proven() {
+    let mut puppet = Puppet::served(Role::Client);
+    puppet.local.accept = [another_key().public().peer_id()].into_iter().collect();
+    let own = puppet.key.clone();
+    let offer = puppet.offer(&own, false);
+    puppet.say(offer.as_slice());
+    puppet.expect(number::USERAUTH_FAILURE);
+    let proven = puppet.auth_request(&own, &own);
+    puppet.say(&proven);
+    puppet.expect(number::USERAUTH_FAILURE);
+    assert!(puppet.heard.is_empty());
+}
+
+#[test]
 fn tries_are_numbered_and_offers_are_many_but_not_endless() {
     let mut puppet = Puppet::served(Role::Client);
     let (own, other) = (puppet.key.clone(), another_key());
