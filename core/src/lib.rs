@@ -49,6 +49,8 @@ pub(crate) mod table;
 pub mod text;
 pub mod time;
 pub(crate) mod trace;
+#[cfg(any(feature = "quic", feature = "ssh"))]
+mod turns;
 pub mod up;
 pub(crate) mod uvarint;
 

@@ -38,7 +38,8 @@ pub struct Limits {
     /// Bytes on a connection that are on their way to us, and as many that are on their way from us. The
     /// largest message fits, whatever this says.
     pub window_per_peer: usize,
-    /// Bytes of messages on their way up that the application has not taken. The newest is dropped.
+    /// Bytes of messages on their way up that the application has not taken. The newest is dropped; but peers on QUIC
+    /// and SSH are held back before, once the application has taken any.
     pub receive: usize,
     /// Destinations whose larger path MTU is remembered.
     pub path_mtus: usize,

@@ -102,6 +102,8 @@ pub(crate) struct Peers<D, A, I, H, T> {
     layer: &'static str,
     pub(crate) table: Table<A, Peer<I, H>>,
     pub(crate) up: Up<D>,
+    /// Whether what is told is to wait where it is.
+    pub(crate) held: bool,
     pub(crate) tells: Outbox<D>,
     pub(crate) asks: Requests<T>,
     up_count: usize,
@@ -123,6 +125,7 @@ where
             layer,
             table: Table::new(seed),
             up: Up::new(limits),
+            held: false,
             tells: Outbox::new(limits.send_per_peer, limits.send),
             asks: Requests::new(limits),
             up_count: 0,

@@ -125,6 +125,14 @@ impl<A: Clone + Ord> Up<A> {
         self.bytes.saturating_add(len.saturating_add(OVERHEAD)) <= self.limit
     }
 
+    /// Whether a further message of up to `len` bytes is to be taken from a peer that can be held back: so that what is
+    /// taken at once fills half of the queue at the most, or is one message.
+    #[must_use]
+    pub const fn takes_more(&self, len: usize) -> bool {
+        let (most, wanted) = (self.limit.saturating_sub(OVERHEAD), self.limit / 2 + len);
+        self.has_room(if wanted < most { wanted } else { most })
+    }
+
     /// The next event: the link and edges first, `Closed` last.
     #[inline]
     pub fn pop(&mut self) -> Option<Event<A>> {

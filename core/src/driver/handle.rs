@@ -92,6 +92,9 @@ impl<S: Swarm, C: Clock> Handle<S, C> {
     /// The next message; `None` once the node is closed and none is left. Several tasks may receive:
     /// each message goes to one of them.
     ///
+    /// Messages that nobody receives wait up to [`Limits::receive`](crate::Limits::receive); then peers that can be held back
+    /// are, and messages of others are dropped. A node that never receives holds nobody back: it drops what it is told.
+    ///
     /// Cancel-safe: where it is dropped, no message is lost.
     pub async fn receive(&self) -> Option<Message<S::Addr, Bytes>> {
         let mut waits = self.group.wait(self.at);

@@ -33,7 +33,8 @@ use crate::p2pke::Tai64n;
 use crate::payload::Payload;
 use crate::stats::{Snapshot, StatsSink};
 use crate::swarm::{
-    Command, Event, IdentifyError, Message, Refusal, Scope, Swarm, TellError, Undeliverable,
+    Command, Event, IdentifyError, Message, Refusal, Scope, Setting, Swarm, TellError,
+    Undeliverable,
 };
 use crate::time::Instant;
 use alloc::collections::BTreeMap;
@@ -225,6 +226,7 @@ impl<L: Swarm> Hub<L> {
                 // Its wake, if there was one, is used up: nothing to pass on.
                 self.receivers.remove(ticket.id);
             }
+            self.rouse_for_room();
             return Poll::Ready(Some(message));
         }
         if self.stage >= Stage::Closed {
@@ -254,6 +256,7 @@ impl<L: Swarm> Hub<L> {
                 let before = messages.len();
                 messages.push(first);
                 messages.extend(core::iter::from_fn(|| self.inbox.pop()).take(max - 1));
+                self.rouse_for_room();
                 Poll::Ready(messages.len() - before)
             }
         }
@@ -367,8 +370,22 @@ impl<L: Swarm> Hub<L> {
     pub fn abandon(&mut self) {
         if self.stage < Stage::Abandoned {
             self.stage = Stage::Abandoned;
-            self.kicked = true;
-            self.wakes.driver = self.parked.take().map(|parked| parked.waker);
+            self.rouse();
+        }
+    }
+
+    /// The driver is to take a turn.
+    fn rouse(&mut self) {
+        self.kicked = true;
+        if let Some(parked) = self.parked.take() {
+            self.wakes.driver = Some(parked.waker);
+        }
+    }
+
+    /// Messages were taken: peers that were held back may go on.
+    fn rouse_for_room(&mut self) {
+        if self.inbox.is_news() {
+            self.rouse();
         }
     }
 
@@ -410,6 +427,7 @@ impl<L: Swarm> Hub<L> {
         snapshot.counter("notices_missed", self.listeners.missed);
         snapshot.gauge("receive_bytes", self.inbox.bytes() as u64);
         snapshot.gauge("receive_messages", self.inbox.len() as u64);
+        snapshot.gauge("receive_held", u64::from(self.inbox.held()));
         snapshot.gauge("receivers", self.receivers.len() as u64);
         snapshot.gauge("tellers", self.tellers.values().map(WaitList::len).sum::<usize>() as u64);
         let identifying = self.identifying.values().map(WaitList::len).sum::<usize>();
@@ -437,6 +455,7 @@ impl<L: Swarm> Hub<L> {
         // It is awake: whoever wants something sent need not wake it.
         self.parked = None;
         self.kicked = false;
+        self.hold(now);
         for input in arrived {
             self.node.handle_input(now, input);
             // At once: in the stack's own queue a deep batch would be copied.
@@ -588,13 +607,23 @@ impl<L: Swarm> Hub<L> {
                 Event::Floor { key, stamp } => self.floors.push((key, stamp)),
                 Event::Ready { scope } => self.ready(&scope),
                 Event::Closed => self.closed(),
+                Event::Link(link) => self.inbox.fit(link.tell_max),
                 // The stack caches these and is asked for them.
-                Event::Link(_) | Event::PathMtu { .. } | Event::Full { .. } => {}
+                Event::PathMtu { .. } | Event::Full { .. } => {}
             }
         }
         for _ in 0..arrived {
             let Some((_, waker)) = self.receivers.pop() else { break };
             self.wakes.others.push(waker);
+        }
+        self.hold(now);
+    }
+
+    /// Has peers held back while the inbox is full.
+    fn hold(&mut self, now: Instant) {
+        if let Some(held) = self.inbox.turn() {
+            self.node.handle_command(now, Command::Set(Setting::Hold(held)));
+            self.kicked = true;
         }
     }
 

@@ -1,6 +1,8 @@
 //! Messages that the application has not taken yet.
 //!
-//! Bounds: [`Limits::receive`] bytes, with [`OVERHEAD`] added each; the newest is dropped and counted.
+//! Bounds: [`Limits::receive`] bytes, with [`OVERHEAD`] added each; the newest is dropped and counted. Before that, where
+//! half of them are taken or another message might not fit, peers are to be held back, until most have been taken; but not
+//! for an application that never took any, so that one which only asks is answered whatever it is told.
 //! A message is a slice of the buffer it came in. Once [`DEEP`] of them wait, further ones are copied
 //! out, so that small messages which nobody takes cannot pin large buffers.
 
@@ -16,12 +18,47 @@ pub(super) struct Inbox<A> {
     queue: VecDeque<Message<A>>,
     bytes: usize,
     limit: usize,
+    /// More than these are to hold peers back.
+    mark: usize,
+    /// Whether anybody ever took a message, or wanted to.
+    wanted: bool,
+    /// Whether peers are held back.
+    held: bool,
     pub(super) dropped: u64,
 }
 
 impl<A> Inbox<A> {
     pub(super) const fn new(limits: &Limits) -> Self {
-        Self { queue: VecDeque::new(), bytes: 0, limit: limits.receive, dropped: 0 }
+        let limit = limits.receive;
+        Self {
+            queue: VecDeque::new(),
+            bytes: 0,
+            limit,
+            mark: limit / 2,
+            wanted: false,
+            held: false,
+            dropped: 0,
+        }
+    }
+
+    /// From now on messages are of up to `largest` bytes.
+    pub(super) fn fit(&mut self, largest: usize) {
+        let room = largest.saturating_add(OVERHEAD).max(self.limit / 2);
+        self.mark = self.limit.saturating_sub(room);
+    }
+
+    /// Whether peers are to be held back from now on, where that is news.
+    pub(super) const fn turn(&mut self) -> Option<bool> {
+        if !self.is_news() {
+            return None;
+        }
+        self.held = !self.held;
+        Some(self.held)
+    }
+
+    /// Whether it is another answer than before.
+    pub(super) const fn is_news(&self) -> bool {
+        if self.held { self.bytes <= self.mark / 2 } else { self.wanted && self.bytes > self.mark }
     }
 
     /// Whether the message was taken.
@@ -40,9 +77,15 @@ impl<A> Inbox<A> {
     }
 
     pub(super) fn pop(&mut self) -> Option<Message<A>> {
+        self.wanted = true;
         let message = self.queue.pop_front()?;
         self.bytes -= message.payload.len().saturating_add(OVERHEAD).min(self.bytes);
         Some(message)
+    }
+
+    /// Whether peers are held back.
+    pub(super) const fn held(&self) -> bool {
+        self.held
     }
 
     pub(super) fn len(&self) -> usize {

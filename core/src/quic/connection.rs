@@ -91,10 +91,40 @@ pub(super) enum Written {
 pub(super) struct Receiving {
     /// Streams of the peer's, and those of our requests.
     pub(super) partials: BTreeMap<StreamId, Partial>,
-    /// Those on which there may be something to read.
-    pub(super) readable: BTreeSet<StreamId>,
+    /// Those on which there may be something to read: of messages told, and of requests and answers.
+    told: BTreeSet<StreamId>,
+    asked: BTreeSet<StreamId>,
     /// Bytes that are being put together.
     pub(super) bytes: usize,
+}
+
+impl Receiving {
+    /// Streams in this direction on which there may be something to read.
+    pub(super) const fn readable(&mut self, dir: Dir) -> &mut BTreeSet<StreamId> {
+        match dir {
+            Dir::Uni => &mut self.told,
+            Dir::Bi => &mut self.asked,
+        }
+    }
+
+    /// Where to read next, where there is room for it, and messages told are not held back.
+    pub(super) fn next(&mut self, room: bool, held: bool) -> Next {
+        let (told, asked) = (self.told.first(), self.asked.first());
+        let Some(stream) = asked.or(told).copied() else { return Next::Nothing };
+        if !room || (held && asked.is_none()) {
+            return Next::Waits;
+        }
+        self.readable(stream.dir()).remove(&stream);
+        Next::Stream(stream)
+    }
+}
+
+/// What is read next.
+pub(super) enum Next {
+    Stream(StreamId),
+    /// There is something that must wait.
+    Waits,
+    Nothing,
 }
 
 /// What has come of a message.
@@ -305,7 +335,7 @@ impl<A> Connection<A> {
     pub(super) fn stop(&mut self, stream: StreamId, code: VarInt) -> usize {
         let partial = self.receiving.partials.remove(&stream);
         let freed = partial.map_or(0, |partial| partial.len());
-        self.receiving.readable.remove(&stream);
+        self.receiving.readable(stream.dir()).remove(&stream);
         self.receiving.bytes -= freed;
         let _ = self.quic.recv_stream(stream).stop(code);
         freed

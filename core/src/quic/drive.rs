@@ -36,10 +36,11 @@ impl<A: Addr + Source> Quic<A> {
             self.on_timer(now, handle);
         }
         self.on_deadlines(now);
-        if self.has_room() {
-            for handle in core::mem::take(&mut self.unread) {
-                self.touch(now, handle);
-            }
+        while self.reads_unread()
+            && let Some(handle) = self.unread.next()
+        {
+            self.read(now, handle);
+            self.touch(now, handle);
         }
     }
 
@@ -218,7 +219,12 @@ impl<A: Addr + Source> Quic<A> {
 
     /// Whether a message of any size can be given upward.
     pub(super) fn has_room(&self) -> bool {
-        self.peers.up.has_room(self.largest())
+        self.peers.up.takes_more(self.largest())
+    }
+
+    /// Whether there is room again, and somebody to take it.
+    pub(super) fn reads_unread(&self) -> bool {
+        !self.unread.is_empty() && !self.peers.held && self.has_room()
     }
 
     /// The largest message that is taken of a peer, in bytes.

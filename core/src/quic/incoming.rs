@@ -253,6 +253,9 @@ impl<A: Addr + Source> Quic<A> {
         if let Setting::Clock(anchor) = &setting {
             self.local.clock.set(*anchor);
         }
+        if let Setting::Hold(held) = &setting {
+            self.peers.held = *held;
+        }
         if let Setting::Accept(accept) = &setting {
             self.local.accept = accept.clone();
             let excluded: Vec<usize> = self

@@ -93,6 +93,7 @@ use crate::stats::StatsSink;
 use crate::swarm::{Accept, Command, Event, Link, Swarm};
 use crate::table::Slot;
 use crate::time::{Anchor, Epoch, Instant};
+use crate::turns::Turns;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
@@ -119,7 +120,7 @@ pub struct Quic<A> {
     /// Connections that have more to send than the side below takes.
     stalled: BTreeSet<usize>,
     /// Connections with messages that the side above has no room for.
-    unread: BTreeSet<usize>,
+    unread: Turns<usize>,
     /// Requests of peers, by their tokens.
     owed: BTreeMap<u64, (usize, StreamId)>,
     tokens: u64,
@@ -227,7 +228,7 @@ impl<A: Addr + Source> Quic<A> {
             dirty: VecDeque::new(),
             dirty_since: None,
             stalled: BTreeSet::new(),
-            unread: BTreeSet::new(),
+            unread: Turns::new(),
             owed: BTreeMap::new(),
             tokens: 0,
             out: Outbox::new(limits.send_per_peer, limits.send),
@@ -322,8 +323,7 @@ impl<A: Addr + Source> Layer for Quic<A> {
 
     fn poll_timeout(&self) -> Option<Instant> {
         let timers = self.timers.first().map(|(due, _)| *due);
-        let readable = !self.unread.is_empty() && self.has_room();
-        let pops = (self.is_finished() || readable).then(|| self.out.next());
+        let pops = (self.is_finished() || self.reads_unread()).then(|| self.out.next());
         let edges = earliest(self.out.poll_timeout(), self.peers.poll_timeout());
         earliest(earliest(timers, self.dirty_since), earliest(pops, edges))
     }

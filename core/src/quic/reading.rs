@@ -1,7 +1,7 @@
 //! What happens to streams: messages, requests and answers are read as they become whole.
 
 use super::Quic;
-use super::connection::{Connection, Kind, Partial};
+use super::connection::{Connection, Kind, Next, Partial};
 use super::wire::{self, code};
 use crate::addr::{Addr, PeerAddr, Source};
 use crate::swarm::{AskError, AskId, Event, Message, Token, Undeliverable};
@@ -38,11 +38,11 @@ impl<A: Addr + Source> Quic<A> {
                 while let Some(stream) = connection.quic.streams().accept(dir) {
                     let kind = if dir == Dir::Uni { Kind::Tell } else { Kind::Request };
                     connection.receiving.partials.insert(stream, Partial::new(kind));
-                    connection.receiving.readable.insert(stream);
+                    connection.receiving.readable(dir).insert(stream);
                 }
             }
             StreamEvent::Readable { id } => {
-                connection.receiving.readable.insert(id);
+                connection.receiving.readable(id.dir()).insert(id);
             }
             // What waits is written in a moment.
             StreamEvent::Writable { .. } | StreamEvent::Available { .. } => {}
@@ -85,19 +85,17 @@ impl<A: Addr + Source> Quic<A> {
     /// Reads what there is on a connection, as long as the side above has room for it.
     pub(super) fn read(&mut self, now: Instant, handle: usize) {
         loop {
-            let room = self.has_room();
+            let (room, held) = (self.has_room(), self.peers.held);
             let Some(connection) = self.connection(handle) else { return };
             // Before its peer has proven who it is nothing is taken.
             if !connection.is_up() {
                 return;
             }
-            let Some(stream) = connection.receiving.readable.first().copied() else { return };
-            if !room {
-                self.unread.insert(handle);
-                return;
+            match connection.receiving.next(room, held) {
+                Next::Stream(stream) => self.read_stream(now, handle, stream),
+                Next::Waits => return self.unread.insert(handle),
+                Next::Nothing => return,
             }
-            connection.receiving.readable.pop_first();
-            self.read_stream(now, handle, stream);
         }
     }
 

@@ -7,6 +7,7 @@ use crate::swarm::AskId;
 use crate::table::Slot;
 use crate::time::Instant;
 use alloc::collections::{BTreeMap, VecDeque};
+use bytes::BytesMut;
 use core::time::Duration;
 
 /// After how long without a word a connection that we began ends, where nothing is outstanding; how often the peer of
@@ -49,6 +50,8 @@ pub(super) struct Connection<S> {
     /// Where in what was ever written each message ends that is not written whole.
     pub(super) unwritten: VecDeque<u64>,
     pub(super) written: u64,
+    /// A message that was told while messages are held back.
+    pub(super) parked: Option<BytesMut>,
     /// When something was heard, and something was said.
     pub(super) heard: Instant,
     pub(super) said: Instant,
@@ -187,6 +190,7 @@ impl<S> Connection<S> {
             heard: now,
             said: now,
             looked: None,
+            parked: None,
             left: false,
             ends: Instant::MAX,
             finished: false,

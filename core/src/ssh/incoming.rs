@@ -13,7 +13,6 @@ use crate::port::{StreamId, StreamInput, StreamTransmit};
 use crate::swarm::{Event, Link, Message};
 use crate::time::Instant;
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use bytes::BytesMut;
 
 /// Bytes that a peer may send before we have read them.
@@ -117,7 +116,7 @@ impl<S: Addr + Source> Ssh<S> {
     /// Reads what has come on a connection, as long as there is room for it, and writes what it may by now.
     pub(super) fn read(&mut self, now: Instant, id: StreamId) {
         loop {
-            let room = self.has_room();
+            let (room, held) = (self.has_room(), self.peers.held);
             let Some(connection) = self.connections.get_mut(&id) else { return };
             if connection.standing == Standing::Over {
                 self.stalled.remove(&id);
@@ -128,9 +127,13 @@ impl<S: Addr + Source> Ssh<S> {
             {
                 break;
             }
-            if !room {
+            if !room || (held && connection.parked.is_some()) {
                 self.stalled.insert(id);
                 break;
+            }
+            if let Some(payload) = connection.parked.take() {
+                self.on_told(id, payload);
+                continue;
             }
             let heard = match connection.session.next(now, &mut self.local) {
                 Ok(None) => {
@@ -155,13 +158,14 @@ impl<S: Addr + Source> Ssh<S> {
         match heard {
             Heard::Up(key) => self.on_up(id, key),
             Heard::Told(payload) => {
-                let Some((src, dst)) = self.ends_of(id) else { return Ok(()) };
-                if payload.len() > MESSAGE_MAX {
-                    self.counters.refused_too_large += 1;
-                    return Ok(());
+                if self.peers.held {
+                    // What follows it may be an answer, or nothing at all: then it is the only one of its peer here.
+                    if let Some(connection) = self.connections.get_mut(&id) {
+                        connection.parked = Some(payload);
+                    }
+                } else {
+                    self.on_told(id, payload);
                 }
-                self.counters.heard += 1;
-                self.peers.up.told(Message { src, dst, payload });
                 Ok(())
             }
             Heard::Asked { name, payload } => self.on_asked(now, id, name, payload),
@@ -179,6 +183,16 @@ impl<S: Addr + Source> Ssh<S> {
                 Ok(())
             }
         }
+    }
+
+    fn on_told(&mut self, id: StreamId, payload: BytesMut) {
+        let Some((src, dst)) = self.ends_of(id) else { return };
+        if payload.len() > MESSAGE_MAX {
+            self.counters.refused_too_large += 1;
+            return;
+        }
+        self.counters.heard += 1;
+        self.peers.up.told(Message { src, dst, payload });
     }
 
     /// Both sides of a connection have proven their keys.
@@ -228,7 +242,7 @@ impl<S: Addr + Source> Ssh<S> {
 
     /// Whether a message of any size can be given upward.
     pub(super) fn has_room(&self) -> bool {
-        self.peers.up.has_room(self.largest())
+        self.peers.up.takes_more(self.largest())
     }
 
     /// The largest message that is taken of a peer, in bytes.
@@ -282,13 +296,16 @@ impl<S: Addr + Source> Ssh<S> {
         self.timers.insert((due, id));
     }
 
+    /// Whether there is room again, and somebody to take it.
+    pub(super) fn reads_stalled(&self) -> bool {
+        !self.stalled.is_empty() && !self.peers.held && self.has_room()
+    }
+
     /// Reads on where there was no room before.
     pub(super) fn read_stalled(&mut self, now: Instant) {
-        let stalled: Vec<StreamId> = self.stalled.iter().copied().collect();
-        for id in stalled {
-            if !self.has_room() {
-                return;
-            }
+        while self.reads_stalled()
+            && let Some(id) = self.stalled.next()
+        {
             self.read(now, id);
         }
     }

@@ -81,6 +81,7 @@ use crate::seed::Seed;
 use crate::stats::StatsSink;
 use crate::swarm::{Accept, Command, Event, Link, Setting, Swarm};
 use crate::time::Instant;
+use crate::turns::Turns;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
@@ -135,7 +136,7 @@ pub struct Ssh<S> {
     /// Connections that have something to write.
     writable: VecDeque<StreamId>,
     /// Connections with messages that the side above has no room for.
-    stalled: BTreeSet<StreamId>,
+    stalled: Turns<StreamId>,
     /// Connections of the requests of peers, by their tokens.
     owed: BTreeMap<u64, StreamId>,
     tokens: u64,
@@ -174,7 +175,7 @@ impl<S: Addr + Source> Ssh<S> {
             peers: Peers::new("ssh", &seed, limits),
             timers: BTreeSet::new(),
             writable: VecDeque::new(),
-            stalled: BTreeSet::new(),
+            stalled: Turns::new(),
             owed: BTreeMap::new(),
             tokens: 0,
             answer_bytes: 0,
@@ -207,8 +208,12 @@ impl<S: Addr + Source> Ssh<S> {
     }
 
     fn on_set(&mut self, now: Instant, setting: Setting) {
-        // The others are of protocols that know dates.
-        let Setting::Accept(accept) = setting else { return };
+        let accept = match setting {
+            Setting::Accept(accept) => accept,
+            Setting::Hold(held) => return self.peers.held = held,
+            // Of protocols that know dates.
+            Setting::Clock(_) | Setting::TellFloors(_) | Setting::Floor { .. } => return,
+        };
         self.local.accept = accept;
         let excluded = |key: &PublicKey| !self.local.accept.takes(&key.peer_id());
         let denied: Vec<StreamId> = self
@@ -324,8 +329,7 @@ impl<S: Addr + Source> Layer for Ssh<S> {
 
     fn poll_timeout(&self) -> Option<Instant> {
         let timers = self.timers.first().map(|(due, _)| *due);
-        let readable = !self.stalled.is_empty() && self.has_room();
-        let pops = (self.is_finished() || readable).then(|| self.peers.tells.next());
+        let pops = (self.is_finished() || self.reads_stalled()).then(|| self.peers.tells.next());
         earliest(earliest(timers, pops), self.peers.poll_timeout())
     }
 

@@ -107,6 +107,10 @@ pub enum Setting {
     Accept(Accept),
     /// Whether each [`Event::Floor`](super::Event::Floor) is told from now on. At first none is.
     TellFloors(bool),
+    /// Whether peers are to keep further messages that are told, because nobody takes those that have come. Swarms that
+    /// can hold a peer back do (QUIC, SSH); what comes on others is dropped where there is no room. Requests and
+    /// answers go on, except that on SSH they stand behind what their own peer told before. At first none is held back.
+    Hold(bool),
     /// What another node with the same key told in [`Event::Floor`](super::Event::Floor): secure swarms
     /// take a hello of `key` that is stamped `stamp` or earlier for a replay.
     Floor {

@@ -187,6 +187,28 @@ fn keys_are_exchanged_again_with_traffic_in_flight() {
 }
 
 #[test]
+fn keys_are_exchanged_again_after_a_time_though_nothing_is_said() {
+    let after = IDLE / 4;
+    let mut net = Net::with(2, 1, |setup| setup.rekey = Rekey { after, ..Rekey::default() });
+    net.tell(0, 1, b"hello");
+    net.settle();
+    assert_eq!((net.figure(0, "rekeyed"), net.figure(1, "rekeyed")), (0, 0));
+    net.pass(after);
+    assert_eq!((net.figure(0, "rekeyed"), net.figure(1, "rekeyed")), (1, 1));
+}
+
+#[test]
+fn nothing_is_told_to_oneself() {
+    let mut net = Net::new(1, 1);
+    net.settle();
+    net.events(0);
+    net.tell(0, 0, b"hello");
+    net.settle();
+    let undelivered = Event::Undelivered { dst: net.addr(0), reason: Undeliverable::Oneself };
+    assert_eq!(net.events(0), [undelivered]);
+}
+
+#[test]
 fn an_idle_connection_is_ended_by_whoever_dialled_and_the_next_message_dials_again() {
     let mut net = Net::new(2, 1);
     net.tell(0, 1, b"one");

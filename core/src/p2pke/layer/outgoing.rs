@@ -219,6 +219,7 @@ impl<A: Addr + Source> P2pke<A> {
             Setting::Clock(clock) => self.local.clock = *clock,
             Setting::TellFloors(tells) => self.local.gate.tells_floors = *tells,
             Setting::Floor { key, stamp } => self.local.gate.floors.raise(*key, *stamp),
+            Setting::Hold(_) => {}
             Setting::Accept(accept) => {
                 self.local.gate.accept = accept.clone();
                 let excluded = self.table.iter().filter(|(_, _, peer)| !accept.takes(&peer.id));

@@ -58,6 +58,15 @@ fn a_key_that_the_policy_excludes_is_not_let_in_though_it_is_proven() {
 }
 
 #[test]
+fn nobody_is_let_in_with_our_own_key() {
+    let mut puppet = Puppet::served(Role::Client);
+    let ours = puppet.local.key.clone();
+    let proven = puppet.auth_request(&ours, &ours);
+    puppet.say(&proven);
+    puppet.expect(number::USERAUTH_FAILURE);
+}
+
+#[test]
 fn tries_are_numbered_and_offers_are_many_but_not_endless() {
     let mut puppet = Puppet::served(Role::Client);
     let (own, other) = (puppet.key.clone(), another_key());
@@ -278,7 +287,8 @@ fn a_packet_that_was_changed_ends_the_connection() {
 
 #[test]
 fn what_is_no_version_of_ssh_2_ends_the_connection() {
-    for line in [&b"GET / HTTP/1.1\r\n"[..], b"SSH-1.5-old\r\n", &[b'x'; 300], b"\r\n"] {
+    let long = [b"SSH-2.0-", &[b'x'; 300][..], b"\r\n"].concat();
+    for line in [&b"GET / HTTP/1.1\r\n"[..], b"SSH-1.5-old\r\n", &[b'x'; 300], b"\r\n", &long] {
         let mut puppet = Puppet::new(Role::Client);
         let mut session = Session::new(puppet.now, None, &mut puppet.local);
         session.push(line.into());
