@@ -65,7 +65,7 @@ where
     let mut heard = vec![false; MANY];
     let mut hear = || {
         let message = block_on(slow.receive()).expect("it is open");
-        assert!(!std::mem::replace(&mut heard[number(&message.payload)], true), "once");
+        assert!(!core::mem::replace(&mut heard[number(&message.payload)], true), "once");
     };
     hear();
     until(&slow, "hub.receive_held", 1);
@@ -141,10 +141,8 @@ fn on_ssh() -> [TcpNode<SshAddr<TcpAddr>>; 3] {
 fn on_quic() -> [Node<PeerAddr<UdpAddr>>; 3] {
     let place: UdpAddr = "127.0.0.1:0".parse().expect("an address");
     [1, 2, 3].map(|number| {
-        let node = Builder::udp(place.clone())
-            .quic(SecretKey::from_seed(&[number; 32]))
-            .limits(limits())
-            .spawn();
+        let node =
+            Builder::udp(place).quic(SecretKey::from_seed(&[number; 32])).limits(limits()).spawn();
         async_io::block_on(node).expect("a free port")
     })
 }

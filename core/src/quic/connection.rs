@@ -1,6 +1,7 @@
 //! One connection: quinn-proto's, and what of ours is on its streams.
 
 use super::wire::MESSAGE_MAX;
+use crate::layer::earliest;
 use crate::swarm::AskId;
 use crate::table::Slot;
 use crate::time::Instant;
@@ -11,7 +12,9 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use quinn_proto::{Dir, FrameStats, StreamId, VarInt, WriteError};
 
-/// How long a connection without any traffic lives.
+/// How long a connection without any traffic lives; and one of whose peer nothing is heard although it was said something,
+/// where quinn-proto would wait for three probe timeouts if that is longer (RFC 9000 section 10.1). Those may be of minutes
+/// after a clock has jumped, or somebody held datagrams back; meanwhile a peer that is gone would swallow what it is told.
 pub const IDLE: Duration = Duration::from_secs(30);
 /// How long a handshake may take.
 pub const HANDSHAKE: Duration = Duration::from_secs(15);
@@ -40,6 +43,8 @@ pub(super) struct Connection<A> {
     /// The tokens of the peer's requests on it that it is owed answers to.
     pub(super) owed: BTreeMap<StreamId, u64>,
     pub(super) ping_at: Option<Instant>,
+    /// When something was said first since anything was heard; of one that is over, when it ended.
+    pub(super) unanswered: Option<Instant>,
     /// What was heard of the peer when that was asked last.
     heard: (u64, bool),
     /// When it is in the index of timers.
@@ -216,6 +221,7 @@ impl<A> Connection<A> {
             asks: BTreeMap::new(),
             owed: BTreeMap::new(),
             ping_at: None,
+            unanswered: None,
             heard: (0, false),
             armed: None,
             dirty: false,
@@ -231,6 +237,13 @@ impl<A> Connection<A> {
     pub(super) fn has_heard(&mut self) -> bool {
         let heard = self.frames();
         core::mem::replace(&mut self.heard, heard) != heard
+    }
+
+    /// Something was.
+    pub(super) fn on_heard(&mut self) {
+        if self.standing != Standing::Over {
+            self.unanswered = None;
+        }
     }
 
     /// How many frames have come, and whether the connection is over.
@@ -348,10 +361,14 @@ impl<A> Connection<A> {
 
     /// When something of it is due, as far as it is ours.
     pub(super) fn due(&self) -> Option<Instant> {
+        earliest(self.end(), self.ping_at)
+    }
+
+    /// When it ends, should nothing be heard of the peer until then.
+    pub(super) fn end(&self) -> Option<Instant> {
         match self.standing {
             Standing::Handshaking => Some(self.begun + HANDSHAKE),
-            Standing::Up { .. } => self.ping_at,
-            Standing::Over => None,
+            Standing::Up { .. } | Standing::Over => self.unanswered.map(|since| since + IDLE),
         }
     }
 

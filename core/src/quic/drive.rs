@@ -48,11 +48,10 @@ impl<A: Addr + Source> Quic<A> {
         let then = self.local.clock.tell(now);
         let Some(connection) = self.connection(handle) else { return };
         connection.armed = None;
-        let due = connection.due().is_some_and(|due| due <= now);
-        if due && !connection.is_up() {
+        if connection.end().is_some_and(|end| end <= now) {
             return self.kill(now, handle);
         }
-        if due {
+        if connection.ping_at.is_some_and(|due| due <= now) {
             connection.quic.ping();
             connection.ping_at = None;
         }
@@ -124,6 +123,7 @@ impl<A: Addr + Source> Quic<A> {
             local.buffer.clear();
             let transmit = connection.quic.poll_transmit(then, BATCH, &mut local.buffer);
             let Some(transmit) = transmit else { return };
+            connection.unanswered.get_or_insert(now);
             self.send(now, &transmit);
         }
     }

@@ -37,6 +37,7 @@ impl<A: Addr + Source> Quic<A> {
         if was == Standing::Over {
             return;
         }
+        connection.unanswered = Some(now);
         let (dialled, slot) = (connection.dialled, connection.peer);
         let asks = core::mem::take(&mut connection.asks);
         let owed = core::mem::take(&mut connection.owed);

@@ -78,6 +78,7 @@ impl<A: Addr + Source> Quic<A> {
                 }
                 self.local.hand(&mut connection.quic, event);
                 if connection.has_heard() || connection.quic.is_handshaking() {
+                    connection.on_heard();
                     self.touch(now, handle.0);
                 } else {
                     // Whoever sent it is not the peer, or it came before.

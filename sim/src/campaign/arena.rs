@@ -7,7 +7,7 @@ use super::player::{Everybody, Part, Player};
 use super::subject::{Says, Scenario, Stack, Subject, Tally};
 use super::{Look, Played};
 use crate::net::{Faults, Network, Pace, mix};
-use crate::plan::{Fault, Plan, Step};
+use crate::plan::{Fault, Plan, Step, addr_at, node_at};
 use crate::scenario::{DATE, Suite};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +39,8 @@ struct Arena<'a, A: Addr + 'static> {
     start: Instant,
     lives: BTreeMap<u32, u32>,
     down: BTreeSet<u32>,
+    /// Where nodes are that are not at home.
+    sites: BTreeMap<u32, u32>,
     /// The figures of lives that are over.
     past: Snapshot,
     events: u64,
@@ -87,10 +89,10 @@ impl<'a, A: Addr + 'static> Arena<'a, A> {
             network.keep_verdicts();
         }
         let start = network.now();
-        let (lives, down, past, events) = Default::default();
+        let (lives, down, sites, past, events) = Default::default();
         let sample_at = start + SAMPLE;
         let mut arena =
-            Self { subject, plan, network, start, lives, down, past, events, sample_at };
+            Self { subject, plan, network, start, lives, down, sites, past, events, sample_at };
         // Who binds and says hello at once does so on the network of the plan, and faults of nodes need nodes.
         let first = plan.steps.iter().filter(|step| step.at.is_zero()).map(|step| &step.what);
         let (ways, nodes): (Vec<_>, Vec<_>) = first.partition(|fault| fault.is_of_the_network());
@@ -106,7 +108,13 @@ impl<'a, A: Addr + 'static> Arena<'a, A> {
             .take_while(|number| self.plan.nodes.last().is_some_and(|last| number <= last))
             .map(|number| places.iter().map(|addr| addr(self.plan, number)).collect())
             .collect();
-        let everybody = Arc::new(Everybody::new(addrs));
+        let mut everybody = Everybody::new(addrs);
+        for (node, site) in self.plan.sites() {
+            let number = addr_at(node, site).0;
+            let away = places.iter().map(|addr| addr(self.plan, number));
+            everybody.add_site(node, site, away);
+        }
+        let everybody = Arc::new(everybody);
         let promises = self.subject.promises;
         for &me in &self.plan.nodes {
             let peers = self.plan.nodes.iter().copied().filter(|peer| self.speaks(me, *peer));
@@ -177,7 +185,8 @@ impl<'a, A: Addr + 'static> Arena<'a, A> {
     }
 
     fn apply(&mut self, fault: &Fault) {
-        let addr = MemoryAddr;
+        let sites = &self.sites;
+        let addr = |node: u32| addr_at(node, sites.get(&node).copied().unwrap_or(0));
         match fault {
             Fault::Net(faults) => self.network.set_faults(*faults),
             Fault::Link(src, dst, faults) => {
@@ -218,6 +227,7 @@ impl<'a, A: Addr + 'static> Arena<'a, A> {
             Fault::Slow(node, each) => {
                 self.network.set_pace(addr(*node), Pace { each: *each, ..Pace::FULL });
             }
+            Fault::Roam(node, site) => self.roam(*node, *site),
             Fault::Clock(node, seconds) => {
                 let now = self.network.now();
                 let date = DATE.saturating_add(now.as_nanos() / 1_000_000_000);
@@ -231,7 +241,7 @@ impl<'a, A: Addr + 'static> Arena<'a, A> {
 
     fn crash(&mut self, node: u32) {
         if self.plan.nodes.contains(&node) && self.down.insert(node) {
-            let addr = MemoryAddr(node);
+            let addr = self.addr(node);
             if let Some(node) = self.network.node(addr) {
                 self.past = core::mem::take(&mut self.past).plus(node.stats());
             }
@@ -246,7 +256,20 @@ impl<'a, A: Addr + 'static> Arena<'a, A> {
             let life = self.lives.entry(node).or_default();
             *life += 1;
             let stack = (self.subject.make)(self.plan, node, *life);
-            self.network.start(MemoryAddr(node), stack);
+            self.network.start(self.addr(node), stack);
+        }
+    }
+
+    /// Where a node is.
+    fn addr(&self, node: u32) -> MemoryAddr {
+        addr_at(node, self.sites.get(&node).copied().unwrap_or(0))
+    }
+
+    /// A node goes elsewhere; one that is down stays where it is, and starts there.
+    fn roam(&mut self, node: u32, site: u32) {
+        let (from, to) = (self.addr(node), addr_at(node, site));
+        if !self.down.contains(&node) && self.network.roam(from, to) {
+            self.sites.insert(node, site);
         }
     }
 
@@ -256,7 +279,7 @@ impl<'a, A: Addr + 'static> Arena<'a, A> {
         let recalled = self.network.tap().recall(src, dst, count);
         for (nth, bytes) in (1..).zip(recalled) {
             let delay = Duration::from_micros(nth);
-            self.network.inject(MemoryAddr(from), MemoryAddr(to), &bytes, delay);
+            self.network.inject(self.addr(from), self.addr(to), &bytes, delay);
         }
     }
 
@@ -273,6 +296,7 @@ impl<'a, A: Addr + 'static> Arena<'a, A> {
             well.iter().for_each(|fault| self.apply(fault));
             if self.plan.core.contains(&node) {
                 self.restart(node);
+                self.roam(node, 0);
             } else {
                 self.crash(node);
             }
@@ -314,14 +338,14 @@ impl<'a, A: Addr + 'static> Arena<'a, A> {
     /// Nobody says anything more, and after a while nothing is held.
     fn fall_silent(&mut self) {
         for &node in &self.plan.nodes {
-            if let Some(player) = self.network.app_at_mut(MemoryAddr(node)) {
+            if let Some(player) = self.network.app_at_mut(self.addr(node)) {
                 player.be_quiet();
             }
         }
         self.run_until(self.network.now() + self.subject.promises.drain);
         let now = self.network.now();
         for &node in &self.plan.core {
-            let Some(stats) = self.network.node(MemoryAddr(node)).map(|node| node.stats()) else {
+            let Some(stats) = self.network.node(self.addr(node)).map(|node| node.stats()) else {
                 continue;
             };
             let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
@@ -380,10 +404,10 @@ impl<'a, A: Addr + 'static> Arena<'a, A> {
                 stats.gauges.iter().any(|(name, value)| *value > 0 && last(name))
             };
             if holds(&["send_bytes", "waiting_bytes", "held_bytes", "paused"]) {
-                held.sending.insert(addr.0);
+                held.sending.insert(node_at(addr));
             }
             if holds(&["receive_bytes", "reassembly_bytes", "parts_bytes"]) {
-                held.receiving.insert(addr.0);
+                held.receiving.insert(node_at(addr));
             }
         }
         held

@@ -19,6 +19,7 @@ use super::body::{Id, Kind};
 use super::note::Note;
 use super::subject::{Promises, Says};
 use crate::net::{DatagramId, Fate, Loss, Sighting, Tap};
+use crate::plan::node_at;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tellask::{Instant, MemoryAddr};
@@ -90,8 +91,9 @@ pub(super) struct Books {
     /// When nodes crashed.
     pub(super) crashes: BTreeMap<u32, Vec<Instant>>,
     /// Who was told that a peer is down, and not that it is up again.
-    /// In each place by itself: one channel may be told before another.
-    gone: BTreeSet<(u32, Option<u32>, u32)>,
+    /// In each place by itself: one channel may be told before another. And at each site: a peer that goes elsewhere is down
+    /// where it was.
+    gone: BTreeSet<(u32, Option<u32>, u32, u32)>,
     /// When the newest of what was heard, or answered, on each way was said.
     newest: BTreeMap<(u32, u32, bool), Instant>,
     /// The last datagrams of each way, where somebody remembers them.
@@ -293,7 +295,8 @@ impl Books {
             return self.violate(now, &[me], format!("{id:?} left its node"));
         }
         // Of requests the layer that asks takes care, as often as it must.
-        let way = (u32::from(id.src), u32::from(id.dst)) == (sighting.src.0, sighting.dst.0);
+        let way = (u32::from(id.src), u32::from(id.dst))
+            == (node_at(sighting.src), node_at(sighting.dst));
         if id.kind != Kind::Tell || !way {
             return;
         }
@@ -346,7 +349,7 @@ impl Tap<Note> for Books {
             && matches!(sighting.fate, Fate::Sent { .. })
             && sighting.id.sender.is_some()
         {
-            let way = remembered.entry((sighting.src.0, sighting.dst.0)).or_default();
+            let way = remembered.entry((node_at(sighting.src), node_at(sighting.dst))).or_default();
             if way.len() >= REMEMBERED {
                 way.pop_front();
             }
@@ -368,13 +371,13 @@ impl Tap<Note> for Books {
         if let Some(onlooker) = &mut self.onlooker {
             onlooker.hear(now, addr, &said);
         }
-        let me = addr.0;
+        let me = node_at(addr);
         match said {
             Note::Started => {}
             Note::Said { id, len, result } => self.on_said(now, id, len, result),
-            Note::Heard { src, place, to_me, id, len } => {
+            Note::Heard { src, place, site, to_me, id, len } => {
                 self.check_place(now, me, to_me, id);
-                if self.gone.contains(&(me, src, place)) {
+                if self.gone.contains(&(me, src, place, site)) {
                     let what = format!("{me} heard {src:?}, which is down as far as it knows");
                     self.violate(now, &[src.unwrap_or(me), me], what);
                 }
@@ -407,13 +410,13 @@ impl Tap<Note> for Books {
                     self.violate(now, &[me], what);
                 }
             }
-            Note::Up { peer, place } => {
+            Note::Up { peer, place, site } => {
                 self.note("up");
-                self.gone.remove(&(me, peer, place));
+                self.gone.remove(&(me, peer, place, site));
             }
-            Note::Down { peer, place } => {
-                self.note("down");
-                self.gone.insert((me, peer, place));
+            Note::Down { peer, place, site, moved } => {
+                self.note(if moved { "moved" } else { "down" });
+                self.gone.insert((me, peer, place, site));
             }
         }
     }
@@ -422,7 +425,7 @@ impl Tap<Note> for Books {
         if let Some(onlooker) = &mut self.onlooker {
             onlooker.dropped(now, addr, name);
         }
-        *self.drops.entry((addr.0, name)).or_default() += 1;
+        *self.drops.entry((node_at(addr), name)).or_default() += 1;
         if let Some((_, id, _)) = self.landing.filter(|(at, _, when)| (*at, *when) == (addr, now))
             && let Some(said) = self.said.get_mut(&id)
         {

@@ -27,6 +27,8 @@ pub enum Note {
         src: Option<u32>,
         /// In which place, a channel or a transport.
         place: u32,
+        /// At which of its sites the peer is.
+        site: u32,
         /// Whether it was sent to itself, in that place.
         to_me: bool,
         /// Which message, if it is whole.
@@ -67,6 +69,8 @@ pub enum Note {
         peer: Option<u32>,
         /// In which place, a channel or a transport.
         place: u32,
+        /// At which of its sites the peer is.
+        site: u32,
     },
     /// A peer is gone.
     Down {
@@ -74,6 +78,10 @@ pub enum Note {
         peer: Option<u32>,
         /// In which place.
         place: u32,
+        /// At which of its sites the peer was.
+        site: u32,
+        /// Whether it goes on at another.
+        moved: bool,
     },
 }
 
@@ -95,6 +103,7 @@ impl fmt::Display for Note {
                 write!(f, "is told that something to {} is undelivered: {reason}", node(dst))
             }
             Self::Up { peer, .. } => write!(f, "{} is up", node(peer)),
+            Self::Down { peer, moved: true, .. } => write!(f, "{} has moved", node(peer)),
             Self::Down { peer, .. } => write!(f, "{} is down", node(peer)),
         }
     }

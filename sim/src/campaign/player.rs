@@ -10,7 +10,7 @@ use crate::net::{App, Cx, mix};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use tellask::swarm::{AskId, Link, Refusal, Swarm, Token};
+use tellask::swarm::{AskId, DownReason, Link, Refusal, Swarm, Token};
 use tellask::{Addr, Command, Event, Instant, Message};
 
 /// One request of so many is refused.
@@ -31,18 +31,24 @@ fn largest<A>(link: &Link<A>, asks: bool) -> usize {
 pub(super) struct Everybody<A> {
     /// By node, and by place.
     addrs: Vec<Vec<A>>,
-    /// The node and the place.
-    numbers: BTreeMap<A, (u32, u32)>,
+    /// The node, the place, and the site of the node.
+    numbers: BTreeMap<A, (u32, u32, u32)>,
 }
 
 impl<A: Addr> Everybody<A> {
     /// Of the addresses of each node, one for each place.
     pub(super) fn new(addrs: Vec<Vec<A>>) -> Self {
         let numbers = (0..).zip(&addrs).flat_map(|(node, places)| {
-            (0..).zip(places).map(move |(place, addr)| (addr.clone(), (node, place)))
+            (0..).zip(places).map(move |(place, addr)| (addr.clone(), (node, place, 0)))
         });
         let numbers = numbers.collect();
         Self { addrs, numbers }
+    }
+
+    /// A node may be at this site too, where these are its addresses, one for each place. Nobody speaks to it there who
+    /// was not asked from there.
+    pub(super) fn add_site(&mut self, node: u32, site: u32, addrs: impl Iterator<Item = A>) {
+        self.numbers.extend((0..).zip(addrs).map(|(place, addr)| (addr, (node, place, site))));
     }
 
     /// The place where something is said, which is the same whoever asks.
@@ -104,11 +110,15 @@ impl<A: Addr> Player<A> {
     }
 
     fn number(&self, addr: &A) -> Option<u32> {
-        self.everybody.numbers.get(addr).map(|(node, _)| *node)
+        self.everybody.numbers.get(addr).map(|(node, ..)| *node)
     }
 
     fn place(&self, addr: &A) -> u32 {
-        self.everybody.numbers.get(addr).map_or(u32::MAX, |(_, place)| *place)
+        self.everybody.numbers.get(addr).map_or(u32::MAX, |(_, place, _)| *place)
+    }
+
+    fn site(&self, addr: &A) -> u32 {
+        self.everybody.numbers.get(addr).map_or(u32::MAX, |(.., site)| *site)
     }
 
     /// Whether a message came to us in the place where it was said, if anybody said it.
@@ -178,7 +188,8 @@ impl<A: Addr> App<Stack<A>> for Player<A> {
                 let to_me = self.is_right(&message.src, &message.dst, id);
                 let len = message.payload.len();
                 let (src, place) = (self.number(&message.src), self.place(&message.src));
-                cx.say(Note::Heard { src, place, to_me, id, len });
+                let site = self.site(&message.src);
+                cx.say(Note::Heard { src, place, site, to_me, id, len });
             }
             Event::Asked { token, message, .. } => {
                 cx.note(&message.payload);
@@ -203,10 +214,12 @@ impl<A: Addr> App<Stack<A>> for Player<A> {
                 cx.say(Note::Undelivered { dst, reason });
             }
             Event::PeerUp { addr, .. } => {
-                cx.say(Note::Up { peer: self.number(&addr), place: self.place(&addr) });
+                let (peer, place) = (self.number(&addr), self.place(&addr));
+                cx.say(Note::Up { peer, place, site: self.site(&addr) });
             }
-            Event::PeerDown { addr, .. } => {
-                cx.say(Note::Down { peer: self.number(&addr), place: self.place(&addr) });
+            Event::PeerDown { addr, reason } => {
+                let (peer, place, site) = (self.number(&addr), self.place(&addr), self.site(&addr));
+                cx.say(Note::Down { peer, place, site, moved: reason == DownReason::Moved });
             }
             _ => {}
         }

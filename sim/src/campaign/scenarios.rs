@@ -3,7 +3,7 @@
 use super::subject::{Mark, Promises, Says, Scenario, Subject};
 use super::tales::{BETWEEN, CONTRADICTIONS, DIALS, FLOOD, IMPOSTORS, OUTCOMES, PAUSES, PRESSURE};
 use super::transports::{Schemed, addr_in, over};
-use crate::plan::{Menu, Plan};
+use crate::plan::{Menu, Plan, node_at};
 use crate::scenario::{Made, Secure, Suite, addr, node, timing};
 use core::time::Duration;
 use tellask::ask::Asking;
@@ -45,6 +45,8 @@ pub const SCENARIOS: &[&dyn Scenario] = &[
     &TRANSPORTS,
     #[cfg(feature = "quic")]
     &QUIC,
+    #[cfg(feature = "quic")]
+    &QUIC_ROAMING,
 ];
 
 /// The scenario of this name.
@@ -68,6 +70,7 @@ const SEALED: Menu = Menu {
     mtus: false,
     clocks: true,
     strains: true,
+    roams: false,
     suite: Suite::Toy,
 };
 /// What one does that does not.
@@ -501,19 +504,43 @@ static QUIC: Subject<Peer> = Subject {
         ],
         ..TELLS
     },
-    make: |plan, number, life| {
-        let (limits, secret) = (Limits::default(), secret(plan, number, life));
-        // Only differences of it are ever seen.
-        let epoch = std::time::Instant::now().into();
-        let key = key(plan.seed, number, plan.suite);
-        let setup = Setup { migrates: true, ..Setup::new(key, &secret, epoch, &limits) };
-        let quic = Quic::new(setup).expect("there is TLS");
-        Box::new(Stack::new(DatagramPort::new(&limits), quic))
-    },
+    make: quic,
     addrs: &[peer],
     to_self: false,
     excluded: None,
 };
+
+#[cfg(feature = "quic")]
+static QUIC_ROAMING: Subject<Peer> = Subject {
+    menu: Menu { scenario: "quic-roaming", roams: true, ..QUIC.menu },
+    about: "the same while nodes go from one address to another, and their connections with them",
+    promises: Promises {
+        marks: &[
+            CRASHED,
+            Mark {
+                name: "a connection followed its peer",
+                reached: |tally| tally.noted("moved") > 0,
+            },
+            counted!("a peer went down", "peers_down"),
+        ],
+        ..QUIC.promises
+    },
+    make: quic,
+    addrs: &[peer],
+    to_self: false,
+    excluded: None,
+};
+
+#[cfg(feature = "quic")]
+fn quic(plan: &Plan, number: u32, life: u32) -> super::subject::Stack<Peer> {
+    let (limits, secret) = (Limits::default(), secret(plan, number, life));
+    // Only differences of it are ever seen.
+    let epoch = std::time::Instant::now().into();
+    let key = key(plan.seed, number, plan.suite);
+    let setup = Setup { migrates: true, ..Setup::new(key, &secret, epoch, &limits) };
+    let quic = Quic::new(setup).expect("there is TLS");
+    Box::new(Stack::new(DatagramPort::new(&limits), quic))
+}
 
 /// Requests of one peer that a node with little room takes at once. Some take fewer than others may have outstanding, or
 /// nobody would be refused.
@@ -535,8 +562,10 @@ fn little(number: u32) -> Limits {
     limits
 }
 
+/// What a node is called at this address, at home or at another of its sites: its key goes with it.
 fn peer(plan: &Plan, number: u32) -> Peer {
-    addr(plan.seed, number)
+    let at = MemoryAddr(number);
+    Peer { addr: at, ..addr(plan.seed, node_at(at)) }
 }
 
 /// What the upper layers of a node in this life are seeded with.

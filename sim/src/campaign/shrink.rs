@@ -236,7 +236,7 @@ fn only_takes_time(verdict: &Verdict) -> bool {
 }
 
 /// Ways in which a step becomes simpler.
-const SIMPLER: [fn(&mut Step); 9] = [
+const SIMPLER: [fn(&mut Step); 10] = [
     |step| conditions(step, |faults| *faults = Faults::NONE),
     |step| conditions(step, |faults| faults.jitter = Duration::ZERO),
     |step| conditions(step, |faults| faults.duplicate = Chance::NEVER),
@@ -252,6 +252,11 @@ const SIMPLER: [fn(&mut Step); 9] = [
     |step| {
         if let Fault::Replay(_, _, count) | Fault::Bounce(_, _, count) = &mut step.what {
             *count = 1;
+        }
+    },
+    |step| {
+        if let Fault::Roam(_, site @ 2..) = &mut step.what {
+            *site = 1;
         }
     },
 ];

@@ -127,6 +127,7 @@ impl Scenario for Tale {
             mtus: false,
             clocks: false,
             strains: false,
+            roams: false,
             suite: Suite::Toy,
         }
     }

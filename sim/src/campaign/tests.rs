@@ -237,7 +237,7 @@ fn after_hearing(id: Id, to_me: bool) -> Vec<String> {
     let (src, place) = (Some(id.src.into()), 1);
     let says = Note::Said { id, len: 8, result: Ok(()) };
     books.hear(Instant::ZERO, MemoryAddr(id.src.into()), says);
-    let hears = Note::Heard { src, place, to_me, id: Some(id), len: 8 };
+    let hears = Note::Heard { src, place, site: 0, to_me, id: Some(id), len: 8 };
     books.hear(Instant::ZERO, MemoryAddr(1), hears);
     books.violations
 }
@@ -306,4 +306,76 @@ fn that_a_node_that_was_too_busy_for_a_request_runs_it_is_a_violation_in_either_
     assert_eq!(tried(&[&|books| runs(books, 7)]), 1, "more than it takes at once");
     assert_eq!(tried(&[&refused, &|books| runs(books, 1)]), 1);
     assert_eq!(tried(&[&|books| runs(books, 1), &refused]), 1);
+}
+
+#[test]
+fn that_a_peer_moved_is_no_reason_not_to_hear_it_where_it_is_now() {
+    let heard_at = |site| {
+        let mut books = Books::new(&scenario("secure").promises(), true, None);
+        let id = said_by(0);
+        let says = Note::Said { id, len: 8, result: Ok(()) };
+        books.hear(Instant::ZERO, MemoryAddr(250), says);
+        let (peer, place) = (Some(0), 0);
+        let down = Note::Down { peer, place, site: 0, moved: true };
+        books.hear(Instant::ZERO, MemoryAddr(1), down);
+        let hears = Note::Heard { src: peer, place, site, to_me: true, id: Some(id), len: 8 };
+        books.hear(Instant::ZERO, MemoryAddr(1), hears);
+        books.violated
+    };
+    assert_eq!((heard_at(1), heard_at(0)), (0, 1));
+}
+
+/// Two nodes, of which the first asks and tells while it goes from one address to another.
+#[cfg(feature = "quic")]
+const ROAMING: &str = "tellask-plan 1\nscenario quic-roaming\nsuite own\nnodes 0 1\ncore 0 1\n\
+    phase 8s\nevery 100ms\nway 0 1\nat 0s net delay 10ms\n";
+
+#[cfg(feature = "quic")]
+#[test]
+fn a_node_that_roams_amid_its_talk_is_heard_on_without_another_handshake() {
+    let plan: Plan = format!("{ROAMING}at 2s roam 0 1\nat 4s roam 0 2\nat 6s roam 0 0\n")
+        .parse()
+        .expect("it is a plan");
+    let played = scenario("quic-roaming").play(&plan, Look::default());
+    assert!(played.is_ok(), "{played}");
+    assert!(played.marks.contains(&"a connection followed its peer"), "{played}");
+    assert_eq!((played.stats.total("dialled"), played.stats.total("accepted")), (1, 1), "{played}");
+    // The application refuses some; nothing is lost.
+    let comes_to = ["delivered", "answered", "failed: refused by the peer"];
+    assert!(played.bins.keys().all(|bin| comes_to.contains(&bin.as_ref())), "{played}");
+    assert!(played.bins.values().sum::<u64>() > 50, "{played}");
+    let home: Plan = ROAMING.parse().expect("it is a plan");
+    let played = scenario("quic-roaming").play(&home, Look::default());
+    assert!(!played.marks.contains(&"a connection followed its peer"), "{played}");
+}
+
+/// Fails where a plan has somebody roam.
+struct Roamed;
+
+impl Scenario for Roamed {
+    fn menu(&self) -> Menu {
+        Menu { scenario: "roamed", roams: true, ..scenario("port").menu() }
+    }
+
+    fn about(&self) -> &'static str {
+        "nothing"
+    }
+
+    fn promises(&self) -> Promises {
+        scenario("port").promises()
+    }
+
+    fn play(&self, plan: &Plan, _: Look) -> Played {
+        let roams = plan.steps.iter().any(|step| matches!(step.what, Fault::Roam(..)));
+        let violations = Vec::from_iter(roams.then(|| "somebody roamed".into()));
+        Played { violated: violations.len() as u64, violations, ..Played::default() }
+    }
+}
+
+#[test]
+fn shrinking_keeps_the_roam_that_matters_and_makes_it_the_nearest() {
+    let plan = generate(&Roamed.menu(), 1);
+    let shrunk = shrink(&Roamed, &plan, || true).expect("it fails");
+    let left: Vec<_> = shrunk.plan.steps.iter().map(|step| &step.what).collect();
+    assert!(matches!(left[..], [Fault::Roam(_, 0 | 1)]), "{}", shrunk.plan);
 }

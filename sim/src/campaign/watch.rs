@@ -2,7 +2,7 @@
 
 use super::{Look, Note, Onlooker, Played, Scenario, play};
 use crate::net::Sighting;
-use crate::plan::Plan;
+use crate::plan::{Plan, addr_at};
 use crate::see::{Bounds, Recording};
 use core::cell::RefCell;
 use std::rc::Rc;
@@ -19,6 +19,9 @@ pub fn watch(scenario: &dyn Scenario, plan: &Plan, command: &str) -> (Played, Re
     let played = play(scenario, plan, Look::with(Box::new(Watcher(Rc::clone(&recording)))));
     let mut recording = Rc::into_inner(recording)
         .map_or_else(|| Recording::new(plan.scenario.clone(), plan.seed), RefCell::into_inner);
+    for (node, site) in plan.sites() {
+        recording.name(addr_at(node, site), format!("node {node} at its site {site}"));
+    }
     for &node in &plan.nodes {
         recording.name(MemoryAddr(node), format!("node {node}"));
         let peers = plan.nodes.iter().filter(|peer| **peer != node);

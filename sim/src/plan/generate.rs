@@ -33,20 +33,29 @@ pub struct Menu {
     /// Whether nodes stand still and are slow, their clocks drift and jump, and networks lose in bursts and have delays
     /// without a bound.
     pub strains: bool,
+    /// Whether nodes go from one address to another: not where nothing follows them.
+    pub roams: bool,
 }
 
 /// The plan of this seed.
 #[must_use]
 pub fn generate(menu: &Menu, seed: u64) -> Plan {
     let mut rng = Seed::from_u64(seed).child("sim.plan").rng(menu.scenario);
-    choose(menu, seed, &mut rng)
+    let mut plan = choose(menu, seed, &mut rng);
+    // Of a generator of their own, so that the others are as they were before there were any.
+    let mut rng = Seed::from_u64(seed).child("sim.plan.roams").rng(menu.scenario);
+    roam(menu, &mut plan, &mut rng);
+    plan
 }
 
 impl Plan {
     /// The plan that these bytes choose from the menu. All bytes are one.
     #[must_use]
     pub fn from_bytes(menu: &Menu, bytes: &[u8]) -> Self {
-        choose(menu, 0, &mut Bytes(bytes))
+        let mut bytes = Bytes(bytes);
+        let mut plan = choose(menu, 0, &mut bytes);
+        roam(menu, &mut plan, &mut bytes);
+        plan
     }
 }
 
@@ -86,6 +95,25 @@ fn choose(menu: &Menu, seed: u64, choices: &mut dyn Choices) -> Plan {
         steps,
         verdicts: None,
     }
+}
+
+/// Has some nodes go elsewhere, and some of them come home.
+fn roam(menu: &Menu, plan: &mut Plan, choices: &mut dyn Choices) {
+    let phase = menu.phase.as_millis() as u64;
+    if !menu.roams || phase == 0 {
+        return;
+    }
+    for _ in 0..1 + choices.below(5) {
+        let at = Duration::from_millis(choices.below(phase));
+        let node = choices.below(plan.nodes.len() as u64) as u32;
+        let site = 1 + choices.below(3) as u32;
+        plan.steps.push(Step { at, what: Fault::Roam(node, site) });
+        if choices.below(2) == 0 {
+            let back = at + Duration::from_millis(1 + choices.below(6_000));
+            plan.steps.push(Step { at: back, what: Fault::Roam(node, 0) });
+        }
+    }
+    plan.steps.sort_by_key(|step| step.at);
 }
 
 /// What a network does all the time: mostly something, rarely everything.

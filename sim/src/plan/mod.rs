@@ -31,6 +31,7 @@
 //! at 9s jump 1 3s                     it jumps ahead
 //! at 9s pause 1                       1 stands still; what comes waits
 //! at 9s resume 1
+//! at 9s roam 1 2                      1 is at another address from now on, at its site 2; at 0 it is at home
 //! at 9s slow 1 2ms                    each datagram takes 1 so long; what comes meanwhile waits
 //! verdict 0 1 17 lost                 the datagram 17 from 0 to 1
 //! verdict 0 1 18 after 3ms flip 9+2 and after 4ms keep 20
@@ -40,7 +41,7 @@
 //! Lines that begin with `#` and empty lines are passed over. Times are whole numbers of `s`, `ms`, `us` or `ns`, chances
 //! are `5%` or `1234ppm`.
 //!
-//! Bounds: at most [`MAX_NODES`] nodes, [`MAX_STEPS`] steps, an hour, talk every [`MIN_EVERY`], noise of
+//! Bounds: at most [`MAX_NODES`] nodes, [`MAX_SITES`] sites of each, [`MAX_STEPS`] steps, an hour, talk every [`MIN_EVERY`], noise of
 //! [`MAX_NOISE`] bytes. Refused: nodes that do not take part, what is said a second time though a plan has one of it, and
 //! anything that is not written here, with the number of the line.
 
@@ -57,9 +58,13 @@ pub use text::PlanError;
 use crate::net::{Faults, Passing, Verdicts};
 use crate::scenario::Suite;
 use core::time::Duration;
+use std::collections::BTreeSet;
+use tellask::MemoryAddr;
 
 /// The most nodes of a plan.
 pub const MAX_NODES: u32 = 250;
+/// Sites of a node, of which the first, zero, is its home: [`Fault::Roam`].
+pub const MAX_SITES: u32 = 10;
 /// The most steps of a plan.
 pub const MAX_STEPS: usize = 10_000;
 /// The longest phase.
@@ -152,9 +157,30 @@ pub enum Fault {
     Resume(u32),
     /// Each datagram takes a node so long.
     Slow(u32, Duration),
+    /// A node goes to this one of its sites, with all its state. At home, which is zero, its address is its number; at
+    /// each further site that is [`MAX_NODES`] more.
+    ///
+    /// What is said of a way between two nodes, as by [`Cut`](Self::Cut) and [`Link`](Self::Link), is of the
+    /// sites where they are at that time: who leaves leaves it behind, and finds it when coming back. So does
+    /// what is put right: [`Mend`](Self::Mend) is of where both are then. [`MendAll`](Self::MendAll) is of all.
+    Roam(u32, u32),
 }
 
 impl Plan {
+    /// Where its nodes go besides their homes: the node and the site.
+    #[must_use]
+    pub fn sites(&self) -> BTreeSet<(u32, u32)> {
+        let mut sites = BTreeSet::new();
+        for step in &self.steps {
+            if let Fault::Roam(node, site) = step.what
+                && site > 0
+            {
+                sites.insert((node, site));
+            }
+        }
+        sites
+    }
+
     /// How much there is to it: what shrinking makes smaller.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -176,7 +202,9 @@ impl Plan {
         }
         plan.steps.retain(|step| step.what.nodes().iter().all(takes_part));
         if let Some(verdicts) = &mut plan.verdicts {
-            verdicts.retain(|which, _| takes_part(&which.src.0) && takes_part(&which.dst.0));
+            verdicts.retain(|which, _| {
+                takes_part(&node_at(which.src)) && takes_part(&node_at(which.dst))
+            });
         }
         plan
     }
@@ -204,7 +232,7 @@ impl Plan {
         }
         let mut listed = self.verdicts.iter().flatten().map(|(which, _)| which);
         if let Some(Passing { src, dst, number }) =
-            listed.find(|which| !known(&which.src.0) || !known(&which.dst.0))
+            listed.find(|which| !known(&node_at(which.src)) || !known(&node_at(which.dst)))
         {
             let (src, dst) = (src.0, dst.0);
             return Err(format!("`verdict {src} {dst} {number}` is of a node that takes no part"));
@@ -219,12 +247,25 @@ impl Plan {
             if matches!(step.what, Fault::Noise(.., len) if len > MAX_NOISE) {
                 return Err(format!("`{step}` is of more than {MAX_NOISE} bytes"));
             }
+            if matches!(step.what, Fault::Roam(_, site) if site >= MAX_SITES) {
+                return Err(format!("`{step}` is to a site that is not below {MAX_SITES}"));
+            }
             if step.what == Fault::Mtu(0) {
                 return Err(format!("`{step}` leaves nothing that could be sent"));
             }
         }
         Ok(())
     }
+}
+
+/// The address of a node at one of its sites.
+pub(crate) const fn addr_at(node: u32, site: u32) -> MemoryAddr {
+    MemoryAddr(node + MAX_NODES * site)
+}
+
+/// Whose address it is, at whichever site.
+pub(crate) const fn node_at(addr: MemoryAddr) -> u32 {
+    addr.0 % MAX_NODES
 }
 
 impl Fault {
@@ -248,7 +289,8 @@ impl Fault {
             | Self::Jump(..)
             | Self::Pause(_)
             | Self::Resume(_)
-            | Self::Slow(..) => false,
+            | Self::Slow(..)
+            | Self::Roam(..) => false,
         }
     }
 
@@ -264,7 +306,8 @@ impl Fault {
             | Self::Jump(node, _)
             | Self::Pause(node)
             | Self::Resume(node)
-            | Self::Slow(node, _) => vec![*node],
+            | Self::Slow(node, _)
+            | Self::Roam(node, _) => vec![*node],
             Self::Split(nodes) => nodes.clone(),
             Self::Link(src, dst, _)
             | Self::Cut(src, dst)

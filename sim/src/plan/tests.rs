@@ -17,6 +17,7 @@ const MENU: Menu = Menu {
     mtus: true,
     clocks: true,
     strains: true,
+    roams: false,
 };
 
 #[test]
@@ -32,7 +33,7 @@ fn a_generated_plan_is_lawful_and_its_text_is_that_plan() {
 
 #[test]
 fn every_kind_of_trouble_is_chosen_sooner_or_later() {
-    let mut kinds = std::collections::BTreeSet::new();
+    let mut kinds = BTreeSet::new();
     for seed in 0..300 {
         let words = |step: &Step| step.what.to_string().split(' ').next().map(String::from);
         kinds.extend(generate(&MENU, seed).steps.iter().filter_map(words));
@@ -219,5 +220,35 @@ fn every_fault_of_a_way_is_read_as_it_was_written() {
             Step { at, what: Fault::Link(0, 1, faults) },
         ];
         assert_eq!(plan.to_string().parse::<Plan>().unwrap().steps, plan.steps, "{plan}");
+    }
+}
+
+#[test]
+fn a_plan_with_roams_is_read_as_it_was_written_and_only_where_they_are_on_the_menu() {
+    let roaming = Menu { roams: true, ..MENU };
+    for seed in 0..100 {
+        let plan = generate(&roaming, seed);
+        assert_eq!(plan.check(), Ok(()), "seed {seed}");
+        assert!(!plan.sites().is_empty(), "seed {seed}");
+        assert_eq!(plan.to_string().parse().as_ref(), Ok(&plan), "seed {seed}");
+        // The rest is as it would be without.
+        let mut rest = plan;
+        rest.steps.retain(|step| !matches!(step.what, Fault::Roam(..)));
+        assert_eq!(rest, generate(&MENU, seed), "seed {seed}");
+    }
+    let head = "tellask-plan 1\nscenario x\nnodes 0 1\ncore 0\nphase 3s\n";
+    let read = |lines: &str| format!("{head}{lines}").parse::<Plan>();
+    let plan = read("at 1s roam 1 9\nat 2s roam 1 0\nverdict 2251 0 3 lost\nlisted").unwrap();
+    assert_eq!(plan.steps[0].what, Fault::Roam(1, 9));
+    assert_eq!(Vec::from_iter(plan.sites()), [(1, 9)]);
+    // What became of what it sent from there stays as long as it does.
+    assert_eq!(plan.with_nodes(&[0, 1]), plan);
+    let without = plan.with_nodes(&[0]);
+    assert!(without.steps.is_empty() && without.verdicts.unwrap().is_empty());
+    for (lines, what) in [
+        ("at 1s roam 1 10", "`at 1s roam 1 10` is to a site that is not below 10"),
+        ("at 1s roam 2 1", "node 2 of `at 1s roam 2 1` takes no part"),
+    ] {
+        assert_eq!(read(lines).map_err(|wrong| wrong.to_string()), Err(what.into()));
     }
 }

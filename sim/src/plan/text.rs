@@ -76,6 +76,7 @@ impl fmt::Display for Fault {
             Self::Pause(node) => write!(f, "pause {node}"),
             Self::Resume(node) => write!(f, "resume {node}"),
             Self::Slow(node, each) => write!(f, "slow {node} {}", Span(*each)),
+            Self::Roam(node, site) => write!(f, "roam {node} {site}"),
         }
     }
 }
@@ -302,6 +303,7 @@ impl<'a> Line<'a> {
             "pause" => Fault::Pause(self.number()?),
             "resume" => Fault::Resume(self.number()?),
             "slow" => Fault::Slow(self.number()?, self.span()?),
+            "roam" => Fault::Roam(self.number()?, self.number()?),
             other => return Err(format!("nothing that goes wrong is called {other:?}")),
         })
     }
