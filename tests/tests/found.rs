@@ -65,3 +65,28 @@ fn two_that_ask_each_other_agree_on_a_session_again_when_one_has_restarted() {
         ",
     );
 }
+
+// 0 never was heard by 1 in the 40s after all was well
+// 0 never got an answer from 1 in the 40s after all was well
+#[cfg(feature = "quic")]
+#[test]
+fn a_connection_whose_round_trip_somebody_drew_out_is_given_up_as_soon_as_any_other() {
+    goes_well(
+        "
+        tellask-plan 1
+        scenario quic
+        seed 1063
+        suite own
+        nodes 0 1
+        core 0 1
+        phase 20s
+        every 200ms
+        way 0 1
+        at 8s crash 0
+        at 15s cut 0 1
+        at 15400ms start 0
+        at 19800ms replay 0 1 17
+        listed
+        ",
+    );
+}

@@ -48,12 +48,15 @@ impl<A: Addr + Source> Quic<A> {
         let then = self.local.clock.tell(now);
         let Some(connection) = self.connection(handle) else { return };
         connection.armed = None;
+        let theirs = connection.quic.poll_timeout().is_some_and(|due| due <= then);
         if connection.end().is_some_and(|end| end <= now) {
             return self.kill(now, handle);
         }
         if connection.ping_at.is_some_and(|due| due <= now) {
             connection.quic.ping();
             connection.ping_at = None;
+        } else if !theirs {
+            return self.rearm(now, handle);
         }
         connection.quic.handle_timeout(then);
         self.touch(now, handle);
@@ -157,7 +160,8 @@ impl<A: Addr + Source> Quic<A> {
         self.peers.tell_ready();
     }
 
-    /// Keeps the index of timers.
+    /// Keeps the index of timers: what falls due later than it did is seen to when it would have, since most timers move
+    /// with every datagram.
     fn rearm(&mut self, now: Instant, handle: usize) {
         let Self { connections, timers, local, busy, .. } = self;
         let connection = connections.get_mut(handle).and_then(Option::as_deref_mut);
@@ -169,16 +173,15 @@ impl<A: Addr + Source> Quic<A> {
         }
         connection.rearm_ping(now);
         let theirs = connection.quic.poll_timeout().map(|due| local.clock.ours(due));
-        let due = earliest(theirs, connection.due()).map(|due| due.max(now.next()));
-        if connection.armed != due {
-            if let Some(armed) = connection.armed {
-                timers.remove(&(armed, handle));
-            }
-            if let Some(due) = due {
-                timers.insert((due, handle));
-            }
-            connection.armed = due;
+        let Some(due) = earliest(theirs, connection.due()) else { return };
+        let due = due.max(now.next());
+        if connection.armed.is_some_and(|armed| armed <= due) {
+            return;
         }
+        if let Some(armed) = connection.armed.replace(due) {
+            timers.remove(&(armed, handle));
+        }
+        timers.insert((due, handle));
     }
 
     /// Makes place for a connection that quinn-proto has made.

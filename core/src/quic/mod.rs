@@ -33,10 +33,11 @@
 //! # Connections
 //! One connection to a peer is in use: the newest, but where both dialled at once that of the lower id. Others
 //! are heard until they are idle. The next message to a peer that went down dials again. When a request is
-//! outstanding its connection is kept alive; else it ends [`IDLE`] after its last message.
+//! outstanding its connection is kept alive; else it ends [`IDLE`] after its last message. A peer of which nothing is heard
+//! for as long, although it was said something, is down.
 //!
-//! Timers: quinn-proto's; a handshake takes [`HANDSHAKE`] at the most; a ping every [`KEEP_ALIVE`] while an answer is
-//! owed.
+//! Timers: quinn-proto's; a handshake takes [`HANDSHAKE`] at the most, silence [`IDLE`]; a ping every [`KEEP_ALIVE`] while an
+//! answer is owed.
 //!
 //! Bounds, all in [`Limits`]: peers, half-open handshakes (by network once half of them are taken; then strangers prove
 //! their address first), dials, handshakes of strangers a second, messages and bytes on the way down, streams
