@@ -13,6 +13,8 @@ use core::time::Duration;
 /// After how long without a word a connection that we began ends, where nothing is outstanding; how often the peer of
 /// another is looked for then.
 pub const IDLE: Duration = Duration::from_secs(180);
+/// After how long one ends that is not used, since both sides had dialled at once.
+pub const SPARE: Duration = Duration::from_secs(15);
 /// How often a peer that owes answers is looked for.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long a peer may take to answer that.
@@ -52,6 +54,10 @@ pub(super) struct Connection<S> {
     pub(super) written: u64,
     /// A message that was told while messages are held back.
     pub(super) parked: Option<BytesMut>,
+    /// When both keys were proven.
+    pub(super) since: Instant,
+    /// After how long it is idle.
+    pub(super) idle: Duration,
     /// When something was heard, and something was said.
     pub(super) heard: Instant,
     pub(super) said: Instant,
@@ -190,6 +196,8 @@ impl<S> Connection<S> {
             heard: now,
             said: now,
             looked: None,
+            since: now,
+            idle: IDLE,
             parked: None,
             left: false,
             ends: Instant::MAX,
@@ -243,7 +251,7 @@ impl<S> Connection<S> {
     /// When the peer is looked for, or the connection ends.
     fn quiet(&self) -> Instant {
         let last = self.looked.map_or(self.heard, |(_, last)| last.max(self.heard));
-        if self.asks.is_empty() { last.max(self.said) + IDLE } else { last + KEEP_ALIVE }
+        if self.asks.is_empty() { last.max(self.said) + self.idle } else { last + KEEP_ALIVE }
     }
 
     /// What is to be done about one that is up, now that it is due.

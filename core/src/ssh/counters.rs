@@ -13,6 +13,8 @@ counters! {
     requests,
     /// Connections that we began.
     dialled,
+    /// Peers with whom two connections were begun at once, one by each side.
+    crossed,
     /// Connections that strangers began and that were let in.
     accepted,
     /// Handshakes that failed, ours and others.

@@ -1,6 +1,6 @@
 //! What comes up: connections that strangers begin, and what is read of them.
 
-use super::connection::{Connection, LINGER, Look, Standing};
+use super::connection::{Connection, LINGER, Look, SPARE, Standing};
 use super::ending::End;
 use super::fault::Fault;
 use super::packet::PACKET_EARLY;
@@ -156,7 +156,7 @@ impl<S: Addr + Source> Ssh<S> {
 
     fn on_heard(&mut self, now: Instant, id: StreamId, heard: Heard) -> Result<(), Fault> {
         match heard {
-            Heard::Up(key) => self.on_up(id, key),
+            Heard::Up(key) => self.on_up(now, id, key),
             Heard::Told(payload) => {
                 if self.peers.held {
                     // What follows it may be an answer, or nothing at all: then it is the only one of its peer here.
@@ -196,11 +196,12 @@ impl<S: Addr + Source> Ssh<S> {
     }
 
     /// Both sides of a connection have proven their keys.
-    fn on_up(&mut self, id: StreamId, key: PublicKey) -> Result<(), Fault> {
+    fn on_up(&mut self, now: Instant, id: StreamId, key: PublicKey) -> Result<(), Fault> {
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         connection.standing = Standing::Up;
-        let (dialled, remote, peer) =
-            (connection.dialled, connection.remote.clone(), connection.peer);
+        connection.since = now;
+        let (dialled, begun) = (connection.dialled, connection.session.begun);
+        let (remote, peer) = (connection.remote.clone(), connection.peer);
         self.leave_handshake(id, dialled);
         let fingerprint = Fingerprint::of(&key);
         let addr = SshAddr { fingerprint, addr: remote };
@@ -216,8 +217,24 @@ impl<S: Addr + Source> Ssh<S> {
         if peer.dial == Some(id) {
             peer.dial = None;
         }
-        peer.connections.push(id);
+        // The newest is used, but where both dialled at once both sides choose the same, and end what they dialled of the
+        // other.
+        let used = peer.connection().filter(|used| {
+            let used = self.connections.get(used);
+            used.is_some_and(|used| used.dialled != dialled && used.since >= begun)
+        });
+        let keeps = used.filter(|_| dialled != (self.fingerprint < fingerprint));
+        let at = peer.connections.len().saturating_sub(usize::from(keeps.is_some()));
+        peer.connections.insert(at, id);
         self.peers.rise(slot, key);
+        if used.is_some() {
+            self.counters.crossed += 1;
+            let spare = keeps.map_or(used, |_| Some(id));
+            let spare = spare.and_then(|spare| self.connections.get_mut(&spare));
+            if let Some(spare) = spare.filter(|spare| spare.dialled) {
+                spare.idle = SPARE;
+            }
+        }
         Ok(())
     }
 

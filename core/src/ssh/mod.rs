@@ -24,7 +24,8 @@
 //! message is taken. A key that was offered says nothing; that of which a signature was verified does.
 //!
 //! # Connections
-//! One connection to a peer is in use, the newest; others are heard until they end. The next message to a peer that
+//! One connection to a peer is in use: the newest, but where both dialled at once that of the lower fingerprint. Others are
+//! heard until they end; of two that crossed whoever dialled the other ends it when it is idle for [`SPARE`]. The next message to a peer that
 //! went down dials again. Of two nodes only that which dialled ends a connection that is [idle](IDLE); the other looks after its peer, and
 //! so does whoever waits for an answer. Peers that say so are asked to answer (`ping@openssh.com`); towards others a lost
 //! connection is found by the path.
@@ -59,7 +60,7 @@ mod tests;
 mod wire;
 
 pub use addr::{Fingerprint, FingerprintError, SshAddr, SshAddrError};
-pub use connection::{IDLE, KEEP_ALIVE};
+pub use connection::{IDLE, KEEP_ALIVE, SPARE};
 pub use local::Rekey;
 pub use session::{EXCHANGE, HANDSHAKE};
 

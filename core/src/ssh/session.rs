@@ -102,7 +102,7 @@ pub(super) struct Session {
     stage: Stage,
     receiver: Receiver,
     sender: Sender,
-    begun: Instant,
+    pub(super) begun: Instant,
     /// When the keys in use were agreed on, or the exchange under way began.
     keyed: Instant,
     version: Option<Box<[u8]>>,

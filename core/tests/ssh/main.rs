@@ -8,7 +8,7 @@ use self::net::{Net, payload};
 use core::time::Duration;
 use std::collections::BTreeSet;
 use tellask::Limits;
-use tellask::ssh::{HANDSHAKE, IDLE, KEEP_ALIVE, Rekey};
+use tellask::ssh::{HANDSHAKE, IDLE, KEEP_ALIVE, Rekey, SPARE};
 use tellask::swarm::{Accept, AskError, DownReason, Event, Refusal, Undeliverable};
 
 /// The largest message, in bytes.
@@ -206,6 +206,38 @@ fn nothing_is_told_to_oneself() {
     net.settle();
     let undelivered = Event::Undelivered { dst: net.addr(0), reason: Undeliverable::Oneself };
     assert_eq!(net.events(0), [undelivered]);
+}
+
+#[test]
+fn two_connections_that_crossed_settle_on_one_and_whoever_dialled_the_other_ends_it() {
+    for seed in 0..8 {
+        let mut net = Net::new(2, seed);
+        net.one_place = true;
+        for from in 0..2 {
+            net.tell(from, 1 - from, b"crossed");
+        }
+        net.settle();
+        assert_eq!((net.told(0).1, net.told(1).1), (b"crossed".to_vec(), b"crossed".to_vec()));
+        let counted =
+            [0, 1].map(|node| (net.figure(node, "crossed"), net.nodes[node].connections()));
+        assert_eq!(counted, [(1, 2); 2]);
+        for round in 0..20 {
+            for from in 0..2 {
+                net.ask(from, 1 - from, round, b"?", SPARE);
+                net.settle();
+                let (token, src, request) = net.asked(1 - from);
+                net.answer(1 - from, src, token, Ok(&request));
+                net.settle();
+                assert_eq!(net.answered(from), (round, Ok(b"?".to_vec())));
+            }
+            net.pass(SPARE / 8);
+        }
+        // Neither has noticed but by its figures.
+        let connections = [0, 1].map(|node| net.nodes[node].connections());
+        assert_eq!(connections, [1, 1], "seed {seed}");
+        let down = |event: &Event<_>| matches!(event, Event::PeerDown { .. });
+        assert!(!(0..2).any(|node| net.events(node).iter().any(down)));
+    }
 }
 
 #[test]

@@ -48,6 +48,8 @@ pub(crate) struct Net {
     pub(crate) piece: usize,
     /// Whether nothing arrives any more.
     pub(crate) silent: bool,
+    /// Whether nodes dial from where they listen, as on networks without ports.
+    pub(crate) one_place: bool,
     /// Whose application takes what there is.
     pub(crate) takes: Vec<bool>,
     wires: Vec<Wire>,
@@ -94,6 +96,7 @@ impl Net {
             now,
             piece: usize::MAX,
             silent: false,
+            one_place: false,
             takes,
             wires: Vec::new(),
             heard,
@@ -239,7 +242,8 @@ impl Net {
         if let StreamTransmit::Open { id, dst } = transmit {
             let there = dst.0 as usize;
             let accepted = StreamId::accepted(self.fresh);
-            let strange = MemoryAddr(1_000 + self.fresh as u32);
+            let strange = 1_000 + self.fresh as u32;
+            let strange = MemoryAddr(if self.one_place { node as u32 } else { strange });
             self.fresh += 1;
             self.wires.push(Wire {
                 ends: [(node, id), (there, accepted)],

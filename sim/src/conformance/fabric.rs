@@ -73,6 +73,12 @@ pub trait Fabric {
         None
     }
 
+    /// Whether what a node says may come from `src`: from its first address, unless the fabric knows better. On TCP
+    /// a node speaks from a port that nobody listens on, where it has dialled.
+    fn speaks_from(&self, node: usize, src: &Self::Addr) -> bool {
+        self.link(node).local.first() == Some(src)
+    }
+
     /// The key that a node of a secure swarm holds.
     fn key(&self, node: usize) -> Option<PublicKey> {
         let _ = node;

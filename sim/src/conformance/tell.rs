@@ -193,7 +193,7 @@ fn src_and_dst<A: Addr>(trial: &mut Trial<'_, A>) -> Outcome {
     let heard = trial.deliver(&posts)?;
     for (post, message) in posts.iter().zip(heard) {
         let (src, dst) = (trial.addr(post.from)?, &post.dst);
-        if message.src != src || message.dst != *dst {
+        if !trial.fabric.speaks_from(post.from, &message.src) || message.dst != *dst {
             let (said_src, said_dst) = (message.src, message.dst);
             return Err(format!(
                 "a message from {src} to {dst} is said to be from {said_src} to {said_dst}"

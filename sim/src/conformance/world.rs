@@ -1,20 +1,24 @@
-//! Sans-IO stacks on the simulated network, for the suite.
+//! Sans-IO stacks on a simulated network, for the suite.
 
 use super::Fabric;
-use crate::net::{App, Chance, Cx, Fate, Faults, Network, Sighting, Tap};
+use crate::net::{self, App, Chance, Cx, Fate};
+use crate::streams;
 use core::fmt;
 use core::time::Duration;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use tellask::identity::PublicKey;
 use tellask::swarm::{AskError, AskId, Command, Event, Link, TellError};
-use tellask::{Datagram, DatagramInput, Instant, Layer, MemoryAddr, Payload, Swarm};
+use tellask::{
+    Datagram, DatagramInput, Instant, Layer, MemoryAddr, Node, Payload, StreamInput,
+    StreamTransmit, Swarm,
+};
 
 /// The place at which nobody is.
 pub const NOBODY: MemoryAddr = MemoryAddr(u32::MAX);
 
-/// Nodes of a sans-IO stack on a simulated network without faults.
+/// Nodes of a sans-IO stack on a simulated network.
 pub struct World<L: Swarm> {
-    network: Network<L, Inbox<L::Addr>, Ear>,
+    network: Box<dyn Network<L>>,
     nobody: Option<L::Addr>,
     no_route: Option<L::Addr>,
     keys: Vec<PublicKey>,
@@ -23,18 +27,41 @@ pub struct World<L: Swarm> {
 
 type Disguise<A> = Box<dyn Fn(&A, &A) -> A>;
 
-impl<L> World<L>
-where
-    L: Swarm + Layer<Input = DatagramInput<MemoryAddr>, Transmit = Datagram<MemoryAddr>>,
-{
-    /// As many nodes, on datagrams of up to `mtu` bytes. `stack` makes that of each.
+impl<L: Swarm + 'static> World<L> {
+    /// As many nodes, on datagrams of up to `mtu` bytes without faults. `stack` makes that of each.
     #[must_use]
-    pub fn new(seed: u64, nodes: usize, mtu: usize, mut stack: impl FnMut(usize) -> L) -> Self {
-        let mut network = Network::tapped(seed, Ear::default());
+    pub fn new(seed: u64, nodes: usize, mtu: usize, mut stack: impl FnMut(usize) -> L) -> Self
+    where
+        L: Layer<Input = DatagramInput<MemoryAddr>, Transmit = Datagram<MemoryAddr>>,
+    {
+        let mut network = net::Network::tapped(seed, Ear::default());
         network.set_mtu(mtu);
         for node in 0..nodes {
             network.add(Self::place(node), stack(node), Inbox::default());
         }
+        Self::on(Box::new(network))
+    }
+
+    /// As many nodes, on connections to which this happens.
+    #[must_use]
+    pub fn on_streams(
+        seed: u64,
+        nodes: usize,
+        faults: streams::Faults,
+        mut stack: impl FnMut(usize) -> L,
+    ) -> Self
+    where
+        L: Layer<Input = StreamInput<MemoryAddr>, Transmit = StreamTransmit<MemoryAddr>>,
+    {
+        let mut network = streams::Network::tapped(seed, Ear::default());
+        network.set_faults(faults);
+        for node in 0..nodes {
+            network.add(Self::place(node), stack(node), Inbox::default());
+        }
+        Self::on(Box::new(network))
+    }
+
+    fn on(network: Box<dyn Network<L>>) -> Self {
         Self { network, nobody: None, no_route: None, keys: Vec::new(), disguise: None }
     }
 
@@ -75,27 +102,17 @@ where
         self
     }
 
-    /// The network, for faults of one's own.
-    pub fn set_faults(&mut self, faults: Faults) {
-        self.network.set_faults(faults);
-    }
-
-    fn heard(&self) -> u64 {
-        self.network.apps().map(|(_, inbox)| inbox.heard).sum()
-    }
-
     /// Has the application of a node do something; `None` where the node is gone.
     fn act<T>(&mut self, node: usize, act: impl FnOnce(&mut Cx<'_, L>) -> T) -> Option<T> {
-        let mut result = None;
-        self.network.app(Self::place(node), |_, cx| result = Some(act(cx)));
+        let (mut act, mut result) = (Some(act), None);
+        self.network.act(Self::place(node), &mut |cx| {
+            result = act.take().map(|act| act(cx));
+        });
         result
     }
 }
 
-impl<L> Fabric for World<L>
-where
-    L: Swarm + Layer<Input = DatagramInput<MemoryAddr>, Transmit = Datagram<MemoryAddr>>,
-{
+impl<L: Swarm + 'static> Fabric for World<L> {
     type Addr = L::Addr;
 
     fn now(&self) -> Instant {
@@ -103,14 +120,12 @@ where
     }
 
     fn pass(&mut self, at_most: Duration) {
-        let (until, heard) = (self.network.now() + at_most, self.heard());
-        while self.network.next_at().is_some_and(|next| next <= until) {
-            self.network.step();
-            if self.heard() != heard {
+        let (until, heard) = (self.network.now() + at_most, self.network.heard());
+        while self.network.step_by(until) {
+            if self.network.heard() != heard {
                 return;
             }
         }
-        self.network.step_until(until);
     }
 
     fn link(&self, node: usize) -> Link<L::Addr> {
@@ -143,7 +158,7 @@ where
     }
 
     fn next_event(&mut self, node: usize) -> Option<Event<L::Addr>> {
-        self.network.app_at_mut(Self::place(node))?.events.pop_front()
+        self.network.inbox(Self::place(node))?.events.pop_front()
     }
 
     fn parse(&self, node: usize, text: &str) -> Result<L::Addr, String> {
@@ -174,23 +189,119 @@ where
     }
 
     fn repeat_datagrams(&mut self) -> bool {
-        self.network.set_faults(Faults { duplicate: Chance::ALWAYS, ..Faults::NONE });
-        true
+        self.network.duplicate()
     }
 
     fn listen_for(&mut self, bytes: &[u8]) -> bool {
-        *self.network.tap_mut() = Ear { needle: bytes.to_vec(), heard: false };
+        *self.network.ear() = Ear { needle: bytes.to_vec(), ..Ear::default() };
         true
     }
 
     fn overheard(&self) -> bool {
-        self.network.tap().heard
+        self.network.overheard()
     }
 }
 
 impl<L: Swarm> fmt::Debug for World<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("World").field("network", &self.network).finish_non_exhaustive()
+        f.debug_struct("World").field("now", &self.network.now()).finish_non_exhaustive()
+    }
+}
+
+/// A network of either kind.
+trait Network<L: Swarm> {
+    fn now(&self) -> Instant;
+    /// Lets the next thing happen, where it happens by then; else it is that time now.
+    fn step_by(&mut self, until: Instant) -> bool;
+    fn node(&self, addr: MemoryAddr) -> Option<&Node<L>>;
+    fn act(&mut self, addr: MemoryAddr, act: &mut dyn FnMut(&mut Cx<'_, L>));
+    fn inbox(&mut self, addr: MemoryAddr) -> Option<&mut Inbox<L::Addr>>;
+    /// Events that all nodes have had.
+    fn heard(&self) -> u64;
+    fn crash(&mut self, addr: MemoryAddr);
+    /// From now on all that is sent arrives twice, where the network can do that.
+    fn duplicate(&mut self) -> bool;
+    fn ear(&mut self) -> &mut Ear;
+    fn overheard(&self) -> bool;
+}
+
+/// What is the same in networks of either kind, word for word.
+macro_rules! network {
+    () => {
+        fn now(&self) -> Instant {
+            self.now()
+        }
+
+        fn node(&self, addr: MemoryAddr) -> Option<&Node<L>> {
+            self.node(addr)
+        }
+
+        fn act(&mut self, addr: MemoryAddr, act: &mut dyn FnMut(&mut Cx<'_, L>)) {
+            self.app(addr, |_, cx| act(cx));
+        }
+
+        fn inbox(&mut self, addr: MemoryAddr) -> Option<&mut Inbox<L::Addr>> {
+            self.app_at_mut(addr)
+        }
+
+        fn heard(&self) -> u64 {
+            self.apps().map(|(_, inbox)| inbox.heard).sum()
+        }
+
+        fn crash(&mut self, addr: MemoryAddr) {
+            self.crash(addr);
+        }
+
+        fn ear(&mut self) -> &mut Ear {
+            self.tap_mut()
+        }
+
+        fn overheard(&self) -> bool {
+            self.tap().heard
+        }
+    };
+}
+
+impl<L> Network<L> for net::Network<L, Inbox<L::Addr>, Ear>
+where
+    L: Swarm + Layer<Input = DatagramInput<MemoryAddr>, Transmit = Datagram<MemoryAddr>>,
+{
+    network!();
+
+    fn step_by(&mut self, until: Instant) -> bool {
+        let steps = self.next_at().is_some_and(|next| next <= until);
+        if steps {
+            self.step();
+        } else {
+            self.step_until(until);
+        }
+        steps
+    }
+
+    fn duplicate(&mut self) -> bool {
+        self.set_faults(net::Faults { duplicate: Chance::ALWAYS, ..net::Faults::NONE });
+        true
+    }
+}
+
+impl<L> Network<L> for streams::Network<L, Inbox<L::Addr>, Ear>
+where
+    L: Swarm + Layer<Input = StreamInput<MemoryAddr>, Transmit = StreamTransmit<MemoryAddr>>,
+{
+    network!();
+
+    fn step_by(&mut self, until: Instant) -> bool {
+        let steps = self.next_at().is_some_and(|next| next <= until);
+        if steps {
+            self.step();
+        } else {
+            self.run_until(until);
+        }
+        steps
+    }
+
+    fn duplicate(&mut self) -> bool {
+        false
     }
 }
 
@@ -219,14 +330,34 @@ impl<L: Swarm> App<L> for Inbox<L::Addr> {
 #[derive(Debug, Default)]
 struct Ear {
     needle: Vec<u8>,
+    /// The last bytes that were sent on each connection, by whom.
+    tails: BTreeMap<(MemoryAddr, streams::Connection), Vec<u8>>,
     heard: bool,
 }
 
-impl Tap for Ear {
-    fn see(&mut self, sighting: &Sighting<'_>) {
-        if self.needle.is_empty() || !matches!(sighting.fate, Fate::Sent { .. }) {
-            return;
+impl Ear {
+    fn listen(&mut self, bytes: &[u8]) {
+        let len = self.needle.len();
+        self.heard |= len > 0 && bytes.windows(len).any(|part| part == self.needle);
+    }
+}
+
+impl net::Tap for Ear {
+    fn see(&mut self, sighting: &net::Sighting<'_>) {
+        if matches!(sighting.fate, Fate::Sent { .. }) {
+            self.listen(sighting.bytes);
         }
-        self.heard |= sighting.bytes.windows(self.needle.len()).any(|part| part == self.needle);
+    }
+}
+
+impl streams::Tap for Ear {
+    fn see(&mut self, _: &streams::Sighting) {}
+
+    fn read_along(&mut self, addr: MemoryAddr, connection: streams::Connection, bytes: &[u8]) {
+        let mut read = self.tails.remove(&(addr, connection)).unwrap_or_default();
+        read.extend_from_slice(bytes);
+        self.listen(&read);
+        let tail = read.split_off(read.len().saturating_sub(self.needle.len()));
+        self.tails.insert((addr, connection), tail);
     }
 }

@@ -236,6 +236,7 @@ impl<N, T: Tap<N>> Post<N, T> {
         while half.to_send() > 0 && half.free_at <= self.now {
             let bytes = half.send(faults.piece(draw.with(half.sent), half.to_send()));
             half.free_at = self.now + faults.busy(bytes.len());
+            self.tap.read_along(end.at(), end.connection, &bytes);
             self.see(log, end, half.id, What::Sent(bytes.len()));
             self.dispatch(links, log, (end, half), Segment::Bytes(bytes));
         }

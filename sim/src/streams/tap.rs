@@ -10,6 +10,12 @@ pub trait Tap<N = ()> {
     /// `sighting` happens.
     fn see(&mut self, sighting: &Sighting);
 
+    /// The node at `addr` sends these bytes on a connection, which is seen next. Where a piece ends and the next begins is
+    /// chance.
+    fn read_along(&mut self, addr: MemoryAddr, connection: Connection, bytes: &[u8]) {
+        let _ = (addr, connection, bytes);
+    }
+
     /// The application at `addr` says something, with [`Cx::say`](crate::net::Cx::say).
     fn hear(&mut self, now: Instant, addr: MemoryAddr, said: N) {
         let _ = (now, addr, said);

@@ -6,13 +6,34 @@ use core::net::{Ipv4Addr, SocketAddr};
 use core::pin::pin;
 use core::task::Poll;
 use core::time::Duration;
+#[cfg(feature = "ssh")]
+use tellask::addr::TcpAddr;
 use tellask::driver::{self, Handle};
+#[cfg(feature = "ssh")]
+use tellask::driver::{Builder, Runtime, Tcp, TcpBuilder, TcpStack};
 use tellask::identity::SecretKey;
+#[cfg(feature = "ssh")]
+use tellask::ssh::SshAddr;
 use tellask::text::Description;
 use tellask::{Addr, AnyAddr, Limits, Seed, UdpAddr};
 
 /// Any free port of the loopback interface.
 const LOOPBACK: UdpAddr = UdpAddr(SocketAddr::new(core::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0));
+
+#[cfg(feature = "ssh")]
+pub(crate) type SshStack = TcpStack<SshAddr<TcpAddr>>;
+
+#[cfg(feature = "ssh")]
+pub(crate) type SshNode<C> = Handle<SshStack, C>;
+
+#[cfg(feature = "ssh")]
+fn on_ssh<R: Runtime>(
+    key: SecretKey,
+    seed: Seed,
+    limits: Limits,
+) -> Builder<SshAddr<TcpAddr>, R, Tcp> {
+    TcpBuilder::new(&TcpAddr::from(LOOPBACK.0)).ssh(key).seed(seed).limits(limits)
+}
 
 /// A runtime in this thread: it runs while [`Host::run`] does.
 pub(crate) trait Host: 'static {
@@ -33,6 +54,10 @@ pub(crate) trait Host: 'static {
         seed: Seed,
         limits: Limits,
     ) -> Handle<UdpStack<AnyAddr>, Self::Clock>;
+
+    /// A node on SSH.
+    #[cfg(feature = "ssh")]
+    fn ssh(&self, key: SecretKey, seed: Seed, limits: Limits) -> SshNode<Self::Clock>;
 
     /// Runs everything until this is done, and returns true, or for so long.
     fn run(&self, what: impl Future<Output = ()>, at_most: Duration) -> bool;
@@ -72,6 +97,13 @@ impl<const NODES: usize> Host for Tokio<NODES> {
         self.0.block_on(node.spawn()).expect("a free port")
     }
 
+    #[cfg(feature = "ssh")]
+    fn ssh(&self, key: SecretKey, seed: Seed, limits: Limits) -> SshNode<Self::Clock> {
+        self.0
+            .block_on(on_ssh::<tellask_tokio::Tokio>(key, seed, limits).spawn())
+            .expect("a free port")
+    }
+
     fn run(&self, what: impl Future<Output = ()>, at_most: Duration) -> bool {
         self.0.block_on(async { tokio::time::timeout(at_most, what).await.is_ok() })
     }
@@ -106,6 +138,14 @@ impl Host for Smol {
     ) -> Handle<UdpStack<AnyAddr>, Self::Clock> {
         let node = tellask_smol::stack(description, Some(key)).seed(seed).limits(limits);
         let (node, driver) = node.bind().expect("a free port");
+        self.0.spawn(driver).detach();
+        node
+    }
+
+    #[cfg(feature = "ssh")]
+    fn ssh(&self, key: SecretKey, seed: Seed, limits: Limits) -> SshNode<Self::Clock> {
+        let (node, driver) =
+            on_ssh::<tellask_smol::Smol>(key, seed, limits).bind().expect("a free port");
         self.0.spawn(driver).detach();
         node
     }
@@ -156,6 +196,14 @@ impl Host for AsyncStd {
     ) -> Handle<UdpStack<AnyAddr>, Self::Clock> {
         let node = tellask_smol::stack(description, Some(key)).seed(seed).limits(limits);
         let (node, driver) = node.bind().expect("a free port");
+        async_std::task::spawn(driver);
+        node
+    }
+
+    #[cfg(feature = "ssh")]
+    fn ssh(&self, key: SecretKey, seed: Seed, limits: Limits) -> SshNode<Self::Clock> {
+        let (node, driver) =
+            on_ssh::<tellask_smol::Smol>(key, seed, limits).bind().expect("a free port");
         async_std::task::spawn(driver);
         node
     }

@@ -9,6 +9,9 @@ mod leaky;
 mod loops;
 mod planted;
 mod realm;
+mod sockets;
+#[cfg(feature = "ssh")]
+mod ssh;
 mod stacks;
 mod text;
 mod udp;
@@ -194,6 +197,54 @@ mod quic {
     #[test]
     fn passes_in_one_loop_of_mio() {
         all_pass(without_a_runtime!(Mio<_>));
+    }
+}
+
+#[cfg(feature = "ssh")]
+mod on_ssh {
+    use super::*;
+    use tellask_sim::streams::Faults;
+
+    /// On TCP, on a runtime.
+    fn passes<H: Host>() {
+        let report = ssh::play::<H>(SEED);
+        assert!(report.failed().is_empty(), "{report}");
+    }
+
+    #[test]
+    fn passes_on_simulated_connections() {
+        for seed in SEEDS {
+            let report = ssh::play_in_memory(Faults::NONE, seed);
+            assert!(report.failed().is_empty(), "{report}");
+        }
+    }
+
+    #[test]
+    fn passes_on_simulated_connections_byte_by_byte_and_with_stalls() {
+        for seed in SEEDS {
+            let report = ssh::play_in_memory(ssh::tiny_and_stalled(), seed);
+            assert!(report.failed().is_empty(), "{report}");
+        }
+    }
+
+    #[test]
+    fn passes_on_tcp_of_tokio() {
+        passes::<Tokio>();
+    }
+
+    #[test]
+    fn passes_on_tcp_of_tokio_in_several_threads() {
+        passes::<Tokio<2>>();
+    }
+
+    #[test]
+    fn passes_on_tcp_of_smol() {
+        passes::<Smol>();
+    }
+
+    #[test]
+    fn passes_on_tcp_of_async_std() {
+        passes::<AsyncStd>();
     }
 }
 
