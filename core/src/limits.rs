@@ -45,7 +45,7 @@ pub struct Limits {
     pub path_mtus: usize,
     /// Bytes of one source's messages that have not arrived whole. Its oldest makes room.
     pub reassembly_per_peer: usize,
-    /// Bytes of messages that have not arrived whole, in all. The oldest makes room.
+    /// Bytes of messages that have not arrived whole, in all. The oldest makes room; QUIC refuses further ones as busy.
     pub reassembly: usize,
     /// One source's messages that have not arrived whole.
     pub partials_per_peer: usize,

@@ -158,6 +158,12 @@ impl<A: Clone + Ord, T: Weigh> Outbox<A, T> {
         self.told_full || self.told_full_to.contains(dst)
     }
 
+    /// Whether `dst` alone was told full, and will be told ready.
+    #[must_use]
+    pub fn is_told_full(&self, dst: &A) -> bool {
+        self.told_full_to.contains(dst)
+    }
+
     /// The side below is full: what is in this scope waits here.
     pub fn block(&mut self, now: Instant, scope: Scope<A>) {
         self.advance(now);

@@ -241,8 +241,8 @@ where
         self.up.push(Event::Answered { id, result });
         let Some(dst) = self.addr(over.peer) else { return };
         let Some(peer) = self.table.get_mut(over.peer) else { return };
-        if self.asks.leave(id, &over, &mut peer.asks) && !self.tells.is_full(&dst) {
-            self.up.push(Event::Ready { scope: Scope::To(dst) });
+        if self.asks.leave(id, &over, &mut peer.asks) {
+            self.tell_ready_to(dst);
         }
     }
 
@@ -335,7 +335,12 @@ where
         let Some(dst) = self.addr(slot) else { return };
         self.table.remove(slot);
         self.tells.unblock(now, &Scope::To(dst.clone()));
-        if !self.tells.is_full(&dst) {
+        self.tell_ready_to(dst);
+    }
+
+    /// A peer has room for requests again; where it is full of messages it is told ready once it is not.
+    fn tell_ready_to(&mut self, dst: D) {
+        if !self.tells.is_told_full(&dst) {
             self.up.push(Event::Ready { scope: Scope::To(dst) });
         }
     }
@@ -417,8 +422,11 @@ where
     pub(crate) fn move_asks(&mut self, ids: impl Iterator<Item = AskId>, to: Slot) {
         for id in ids {
             let Some(from) = self.asks.peer(id) else { continue };
-            if let Some(peer) = self.table.get_mut(from) {
-                self.asks.leave_to(id, &mut peer.asks);
+            if let Some(peer) = self.table.get_mut(from)
+                && self.asks.leave_to(id, &mut peer.asks)
+                && let Some(dst) = self.addr(from)
+            {
+                self.tell_ready_to(dst);
             }
             if let Some(peer) = self.table.get_mut(to)
                 && self.asks.join(id, (to, &mut peer.asks))

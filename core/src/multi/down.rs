@@ -2,7 +2,7 @@
 
 use super::member::weight;
 use super::{Closing, Multi, MultiAddr, Request};
-use crate::swarm::{AskError, AskId, Command, Event, Swarm, Token, Undeliverable};
+use crate::swarm::{AskError, AskId, Command, Event, Setting, Swarm, Token, Undeliverable};
 use crate::time::Instant;
 use alloc::vec::Vec;
 
@@ -28,6 +28,9 @@ impl<L: Swarm> Multi<L> {
         match command {
             Command::Close => self.on_close(now),
             Command::Set(setting) => {
+                if let Setting::Hold(held) = setting {
+                    self.held = held;
+                }
                 for slot in 0..self.slots.len() as u8 {
                     if let Some(member) = self.member_mut(slot) {
                         member.layer.handle_command(now, Command::Set(setting.clone()));

@@ -54,7 +54,7 @@ use crate::addr::At;
 use crate::layer::{Layer, earliest};
 use crate::limits::Limits;
 use crate::stats::StatsSink;
-use crate::swarm::{AskId, Command, Event, Link, Swarm, Token, Undeliverable};
+use crate::swarm::{AskId, Command, Event, Link, Setting, Swarm, Token, Undeliverable};
 use crate::time::Instant;
 use crate::up::Up;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -94,6 +94,8 @@ pub struct Multi<L: Swarm> {
     held_bytes: usize,
     preference: Vec<Scheme>,
     closing: Closing,
+    /// Whether peers are held back: transports that are added later are to know.
+    held: bool,
     limits: Limits,
     counters: Counters,
 }
@@ -173,6 +175,7 @@ impl<L: Swarm> Multi<L> {
             held_bytes: 0,
             preference: Vec::new(),
             closing: Closing::No,
+            held: false,
             limits: limits.clone(),
             counters: Counters::default(),
         }
@@ -196,7 +199,11 @@ impl<L: Swarm> Multi<L> {
         if count >= self.limits.transports.min(MAX_TRANSPORTS) {
             return Err(AddError::Full);
         }
-        let member = Some(Member::new(scheme, layer, &self.limits));
+        let mut member = Member::new(scheme, layer, &self.limits);
+        if self.held {
+            member.layer.handle_command(now, Command::Set(Setting::Hold(true)));
+        }
+        let member = Some(member);
         let slot = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
         match self.slots.get_mut(slot) {
             Some(place) => *place = member,

@@ -176,11 +176,16 @@ impl<T> Requests<T> {
 
     /// The peer of one that is over has room for another; whether it is ready again thereby.
     pub(crate) fn leave(&self, id: AskId, over: &Over, of_peer: &mut OfPeer) -> bool {
-        of_peer.count = of_peer.count.saturating_sub(1);
-        of_peer.bytes = of_peer.bytes.saturating_sub(over.bytes);
         if over.waited {
             of_peer.waiting.retain(|waiting| *waiting != id);
         }
+        self.uncount(of_peer, over.bytes)
+    }
+
+    /// One of so many bytes does not count for its peer any more; whether that is ready again thereby.
+    fn uncount(&self, of_peer: &mut OfPeer, bytes: usize) -> bool {
+        of_peer.count = of_peer.count.saturating_sub(1);
+        of_peer.bytes = of_peer.bytes.saturating_sub(bytes);
         let room = of_peer.count <= self.count_of_peer_max / 2
             && of_peer.bytes <= self.bytes_of_peer_max / 2
             && self.bytes <= self.bytes_max / 2;
@@ -197,12 +202,9 @@ impl<T> Requests<T> {
         Some(self.all.get(&id)?.peer)
     }
 
-    /// One that was sent does not count for its peer any more.
-    pub(crate) fn leave_to(&self, id: AskId, of_peer: &mut OfPeer) {
-        if let Some(request) = self.all.get(&id) {
-            of_peer.count = of_peer.count.saturating_sub(1);
-            of_peer.bytes = of_peer.bytes.saturating_sub(request.bytes);
-        }
+    /// One that was sent does not count for its peer any more; whether that is ready again thereby.
+    pub(crate) fn leave_to(&self, id: AskId, of_peer: &mut OfPeer) -> bool {
+        self.all.get(&id).is_some_and(|request| self.uncount(of_peer, request.bytes))
     }
 
     /// But for this one; whether that is full thereby.

@@ -110,7 +110,7 @@ impl<A: Addr + Source> Quic<A> {
 
     /// The application's answer to a request.
     pub(super) fn on_answer(&mut self, token: Token, result: Result<Payload, Refusal>) {
-        let Some((handle, stream)) = self.owed.remove(&token.0) else { return };
+        let Some((handle, stream, _)) = self.owed.remove(&token.0) else { return };
         let now = self.out.latest();
         let Some(connection) = self.connection(handle) else { return };
         connection.owed.remove(&stream);
@@ -135,10 +135,8 @@ impl<A: Addr + Source> Quic<A> {
     pub(super) fn withdraw(&mut self, handle: usize, stream: StreamId) {
         let Some(connection) = self.connection(handle) else { return };
         let Some(token) = connection.owed.remove(&stream) else { return };
-        let slot = connection.peer;
         connection.reset(stream, code::CANCELLED);
-        self.owed.remove(&token);
-        if let Some(src) = slot.and_then(|slot| self.peers.addr(slot)) {
+        if let Some((.., src)) = self.owed.remove(&token) {
             self.peers.up.push(Event::Withdrawn { token: Token(token), src });
         }
     }

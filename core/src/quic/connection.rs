@@ -21,6 +21,11 @@ pub const HANDSHAKE: Duration = Duration::from_secs(15);
 /// How often a connection says that it is alive, while an answer is owed on it.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
+/// Connections of one peer that are up at the most: a further one ends the oldest.
+pub(super) const CONNECTIONS_MAX: usize = 4;
+/// Streams with messages that are not known to have arrived, whatever the peer grants.
+const UNACKNOWLEDGED_MAX: usize = 1_024;
+
 /// A connection.
 pub(super) struct Connection<A> {
     pub(super) quic: quinn_proto::Connection,
@@ -116,7 +121,10 @@ impl Receiving {
     pub(super) fn next(&mut self, room: bool, held: bool) -> Next {
         let (told, asked) = (self.told.first(), self.asked.first());
         let Some(stream) = asked.or(told).copied() else { return Next::Nothing };
-        if !room || (held && asked.is_none()) {
+        if held && asked.is_none() {
+            return Next::Held;
+        }
+        if !room {
             return Next::Waits;
         }
         self.readable(stream.dir()).remove(&stream);
@@ -127,8 +135,10 @@ impl Receiving {
 /// What is read next.
 pub(super) enum Next {
     Stream(StreamId),
-    /// There is something that must wait.
+    /// There is something that must wait for room.
     Waits,
+    /// There are messages that are held back.
+    Held,
     Nothing,
 }
 
@@ -246,48 +256,21 @@ impl<A> Connection<A> {
         }
     }
 
+    /// How many frames were sent that are to be acknowledged.
+    pub(super) fn said(&self) -> u64 {
+        let sent = self.quic.stats().frame_tx;
+        frames(sent) - sent.acks - sent.connection_close
+    }
+
     /// How many frames have come, and whether the connection is over.
     fn frames(&self) -> (u64, bool) {
-        let FrameStats {
-            acks,
-            ack_frequency,
-            crypto,
-            connection_close,
-            data_blocked,
-            datagram,
-            handshake_done,
-            immediate_ack,
-            max_data,
-            max_stream_data,
-            max_streams_bidi,
-            max_streams_uni,
-            new_connection_id,
-            new_token,
-            path_challenge,
-            path_response,
-            ping,
-            reset_stream,
-            retire_connection_id,
-            stream_data_blocked,
-            streams_blocked_bidi,
-            streams_blocked_uni,
-            stop_sending,
-            stream,
-            ..
-        } = self.quic.stats().frame_rx;
-        let data = acks + stream + crypto + datagram + max_data + max_stream_data;
-        let streams = max_streams_bidi + max_streams_uni + reset_stream + stop_sending;
-        let blocked =
-            data_blocked + stream_data_blocked + streams_blocked_bidi + streams_blocked_uni;
-        let paths = new_connection_id + retire_connection_id + path_challenge + path_response;
-        let rest = ack_frequency + immediate_ack + new_token + ping + connection_close;
-        let frames = data + streams + blocked + paths + rest + u64::from(handshake_done);
-        (frames, self.quic.is_closed())
+        (frames(self.quic.stats().frame_rx), self.quic.is_closed())
     }
 
     /// Whether a message can be told now, on a stream that is opened for it where there is none yet.
     pub(super) fn takes_tells(&mut self) -> bool {
-        if !self.is_up() || !self.sending.rest.is_empty() {
+        let all = self.sending.unacknowledged.len() >= UNACKNOWLEDGED_MAX;
+        if !self.is_up() || !self.sending.rest.is_empty() || all {
             return false;
         }
         if self.sending.spare.is_none() {
@@ -373,11 +356,51 @@ impl<A> Connection<A> {
     }
 
     /// Sees to it that the peer is asked whether it is alive while answers are owed either way.
-    pub(super) fn rearm_ping(&mut self, now: Instant) {
-        let waits = !self.asks.is_empty() || !self.owed.is_empty();
+    pub(super) fn rearm_ping(&mut self, now: Instant, unread: bool) {
+        let waits = unread
+            || !self.asks.is_empty()
+            || !self.owed.is_empty()
+            || !self.sending.rest.is_empty();
         self.ping_at = waits.then(|| self.ping_at.unwrap_or(now + KEEP_ALIVE));
     }
 }
 
 /// Bytes above those of the largest message that a request may have in front.
 pub(super) const RECEIVE_MAX: usize = MESSAGE_MAX + 8;
+
+/// How many there are of all kinds.
+fn frames(stats: FrameStats) -> u64 {
+    let FrameStats {
+        acks,
+        ack_frequency,
+        crypto,
+        connection_close,
+        data_blocked,
+        datagram,
+        handshake_done,
+        immediate_ack,
+        max_data,
+        max_stream_data,
+        max_streams_bidi,
+        max_streams_uni,
+        new_connection_id,
+        new_token,
+        path_challenge,
+        path_response,
+        ping,
+        reset_stream,
+        retire_connection_id,
+        stream_data_blocked,
+        streams_blocked_bidi,
+        streams_blocked_uni,
+        stop_sending,
+        stream,
+        ..
+    } = stats;
+    let data = acks + stream + crypto + datagram + max_data + max_stream_data;
+    let streams = max_streams_bidi + max_streams_uni + reset_stream + stop_sending;
+    let blocked = data_blocked + stream_data_blocked + streams_blocked_bidi + streams_blocked_uni;
+    let paths = new_connection_id + retire_connection_id + path_challenge + path_response;
+    let rest = ack_frequency + immediate_ack + new_token + ping + connection_close;
+    data + streams + blocked + paths + rest + u64::from(handshake_done)
+}

@@ -25,7 +25,7 @@ counters! {
     turned_away,
     /// Connections that came up while one in the other direction was being made.
     crossed,
-    /// Connections closed because the policy excludes the peer, or because it is not who was expected.
+    /// Connections closed because the policy excludes the peer, it is not who was expected, or there is no place for it.
     denied,
     /// Datagrams of nobody's connection, or that are no QUIC.
     rejected,

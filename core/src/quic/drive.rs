@@ -124,9 +124,12 @@ impl<A: Addr + Source> Quic<A> {
                 return;
             }
             local.buffer.clear();
+            let said = connection.unanswered.is_none().then(|| connection.said());
             let transmit = connection.quic.poll_transmit(then, BATCH, &mut local.buffer);
             let Some(transmit) = transmit else { return };
-            connection.unanswered.get_or_insert(now);
+            if said.is_some_and(|said| connection.said() != said) {
+                connection.unanswered = Some(now);
+            }
             self.send(now, &transmit);
         }
     }
@@ -163,6 +166,7 @@ impl<A: Addr + Source> Quic<A> {
     /// Keeps the index of timers: what falls due later than it did is seen to when it would have, since most timers move
     /// with every datagram.
     fn rearm(&mut self, now: Instant, handle: usize) {
+        let unread = self.held_back.contains(&handle);
         let Self { connections, timers, local, busy, .. } = self;
         let connection = connections.get_mut(handle).and_then(Option::as_deref_mut);
         let Some(connection) = connection else { return };
@@ -171,7 +175,7 @@ impl<A: Addr + Source> Quic<A> {
         } else {
             busy.remove(&handle);
         }
-        connection.rearm_ping(now);
+        connection.rearm_ping(now, unread);
         let theirs = connection.quic.poll_timeout().map(|due| local.clock.ours(due));
         let Some(due) = earliest(theirs, connection.due()) else { return };
         let due = due.max(now.next());
@@ -213,6 +217,7 @@ impl<A: Addr + Source> Quic<A> {
         }
         self.stalled.remove(&handle);
         self.unread.remove(&handle);
+        self.held_back.remove(&handle);
         self.busy.remove(&handle);
         // Another connection may get its number.
         if connection.dirty {
@@ -227,7 +232,7 @@ impl<A: Addr + Source> Quic<A> {
 
     /// Whether there is room again, and somebody to take it.
     pub(super) fn reads_unread(&self) -> bool {
-        !self.unread.is_empty() && !self.peers.held && self.has_room()
+        !self.unread.is_empty() && self.has_room()
     }
 
     /// The largest message that is taken of a peer, in bytes.
@@ -241,7 +246,9 @@ impl<A: Addr + Source> Quic<A> {
         match self.closing {
             Closing::No | Closing::Passed => false,
             Closing::Asked => self.peers.is_idle() && self.busy.is_empty() && self.dirty.is_empty(),
-            Closing::Ending => self.out.is_empty() && self.dirty.is_empty(),
+            Closing::Ending => {
+                self.out.is_empty() && self.dirty.is_empty() && self.stalled.is_empty()
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! The end of connections: what is said to the peer, and to whoever waits for something of it.
 
-use super::connection::Standing;
+use super::connection::{HANDSHAKE, Standing};
 use super::wire::code;
 use super::{Closing, Quic};
 use crate::addr::{Addr, Source};
@@ -45,6 +45,7 @@ impl<A: Addr + Source> Quic<A> {
         let sending = core::mem::take(&mut connection.sending);
         self.receiving -= partials.bytes;
         self.unread.remove(&handle);
+        self.held_back.remove(&handle);
         self.busy.remove(&handle);
         let why = end.undeliverable();
         let idle = asks.is_empty() && sending.rest.is_empty() && sending.unacknowledged.is_empty();
@@ -53,15 +54,17 @@ impl<A: Addr + Source> Quic<A> {
             self.leave_handshake(handle, dialled);
         }
         let addr = slot.and_then(|slot| self.peers.addr(slot));
-        if let Some(addr) = addr {
-            for token in owed.into_values() {
-                self.owed.remove(&token);
-                self.peers.up.push(Event::Withdrawn { token: Token(token), src: addr.clone() });
+        for token in owed.into_values() {
+            if let Some((.., src)) = self.owed.remove(&token) {
+                self.peers.up.push(Event::Withdrawn { token: Token(token), src });
             }
+        }
+        if let Some(addr) = addr {
             // Messages of which a part never left, or all where the peer took none. Requests are told below,
             // answers are nobody's any more.
             let begun = sending.rest.keys().filter(|stream| stream.dir() == Dir::Uni).count();
-            let lost = if end == End::Refused { sending.told } else { begun };
+            let new = matches!(was, Standing::Up { since } if now < since + HANDSHAKE);
+            let lost = if end == End::Refused && new { sending.told } else { begun };
             self.peers.tell_undelivered(&addr, lost, why);
         }
         for id in asks.into_values() {
@@ -71,6 +74,14 @@ impl<A: Addr + Source> Quic<A> {
         let closed = self.closing != Closing::No;
         self.peers.leave(slot, handle, if closed { DownReason::Closed } else { end.down(idle) });
         self.peers.fail_dial(slot, handle, why);
+        // Whoever takes nothing would be dialled for ever.
+        if matches!(was, Standing::Up { .. })
+            && idle
+            && sending.told == 0
+            && self.peers.connection(slot).is_none()
+        {
+            self.peers.fail_waiting(slot, why);
+        }
         self.settle(now, slot);
     }
 }

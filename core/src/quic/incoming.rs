@@ -1,6 +1,6 @@
 //! What comes up: datagrams to their connections, strangers to the door, and what happens to connections.
 
-use super::connection::{Connection, Standing};
+use super::connection::{CONNECTIONS_MAX, Connection, Standing};
 use super::ending::End;
 use super::wire::{self, code};
 use super::{Closing, MTU_MIN, OVERHEAD, Quic, tls};
@@ -147,7 +147,10 @@ impl<A: Addr + Source> Quic<A> {
     pub(super) fn on_connection(&mut self, now: Instant, handle: usize, event: Happening) {
         match event {
             Happening::Connected => self.on_connected(now, handle),
-            Happening::ConnectionLost { reason } => self.detach(now, handle, End::from(&reason)),
+            Happening::ConnectionLost { reason } => {
+                self.read_last(now, handle);
+                self.detach(now, handle, End::from(&reason));
+            }
             Happening::Stream(event) => self.on_stream(handle, event),
             Happening::HandshakeDataReady
             | Happening::DatagramReceived
@@ -209,9 +212,14 @@ impl<A: Addr + Source> Quic<A> {
         self.counters.crossed += u64::from(crossed);
         let at = peer.connections.len().saturating_sub(usize::from(keeps));
         peer.connections.insert(at, handle);
+        let over = peer.connections.len() > CONNECTIONS_MAX;
+        let oldest = peer.connections.first().copied().filter(|_| over);
         self.peers.rise(slot, *key);
         self.settle(now, slot);
         self.touch(now, handle);
+        if let Some(oldest) = oldest {
+            self.close(now, oldest, code::DONE, End::Ours);
+        }
     }
 
     /// A handshake is over, however it ended.
@@ -256,6 +264,9 @@ impl<A: Addr + Source> Quic<A> {
         }
         if let Setting::Hold(held) = &setting {
             self.peers.held = *held;
+            for handle in core::mem::take(&mut self.held_back) {
+                self.unread.insert(handle);
+            }
         }
         if let Setting::Accept(accept) = &setting {
             self.local.accept = accept.clone();

@@ -94,8 +94,23 @@ impl<A: Addr + Source> Quic<A> {
             match connection.receiving.next(room, held) {
                 Next::Stream(stream) => self.read_stream(now, handle, stream),
                 Next::Waits => return self.unread.insert(handle),
+                Next::Held => {
+                    self.held_back.insert(handle);
+                    return;
+                }
                 Next::Nothing => return,
             }
+        }
+    }
+
+    /// Reads what has come whole on a connection that is over, as far as there is room: held back it would be lost.
+    pub(super) fn read_last(&mut self, now: Instant, handle: usize) {
+        while self.has_room()
+            && let Some(connection) = self.connection(handle)
+            && connection.is_up()
+            && let Next::Stream(stream) = connection.receiving.next(true, false)
+        {
+            self.read_stream(now, handle, stream);
         }
     }
 
@@ -225,7 +240,7 @@ impl<A: Addr + Source> Quic<A> {
         let Some((src, dst)) = self.ways(handle) else { return };
         let token = self.tokens;
         self.tokens += 1;
-        self.owed.insert(token, (handle, stream));
+        self.owed.insert(token, (handle, stream, src.clone()));
         if let Some(connection) = self.connection(handle) {
             connection.owed.insert(stream, token);
             connection.receiving.partials.insert(stream, Partial::new(Kind::Waste));

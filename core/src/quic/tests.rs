@@ -7,6 +7,7 @@ mod attacks;
 mod diagnostics;
 #[cfg(feature = "ml-kem")]
 mod post_quantum;
+mod pressure;
 
 use super::*;
 use crate::swarm::{

@@ -162,7 +162,7 @@ pub enum AskError {
     Busy,
     /// The asker gave up.
     Cancelled,
-    /// The peer cannot be reached.
+    /// The peer cannot be reached, or not any more: a request that had arrived may have been run.
     Unreachable(Undeliverable),
     /// This swarm cannot ask.
     Unsupported,

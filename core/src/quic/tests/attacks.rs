@@ -21,7 +21,7 @@ fn meddle<T>(
 }
 
 /// Looks into a node.
-fn into<T>(
+pub(super) fn into<T>(
     world: &mut World,
     of: usize,
     look: impl FnOnce(Instant, &mut Quic<MemoryAddr>) -> T,
@@ -31,7 +31,7 @@ fn into<T>(
 }
 
 /// Two nodes that have heard of one another.
-fn acquainted(limits: &Limits) -> World {
+pub(super) fn acquainted(limits: &Limits) -> World {
     let mut world = World::with(2, limits);
     world.tell(0, 1, b"hello");
     world.run(SECOND);
