@@ -299,6 +299,37 @@ fn handshakes_that_are_not_finished_are_capped_and_end_and_honest_peers_get_in()
     assert_eq!((net.nodes[1].half_open(), net.nodes[1].connections()), (0, 2));
 }
 
+#[test]
+fn of_ten_thousand_that_never_prove_a_key_peers_notice_nothing() {
+    let mut net = Net::new(3, 1);
+    net.tell(0, 1, b"before");
+    net.settle();
+    net.told(1);
+    let most = Limits::default().half_open;
+    for round in 0..1_000u64 {
+        for _ in 0..10 {
+            net.stranger(1);
+        }
+        net.pass(Duration::from_millis(3));
+        assert!(net.nodes[1].half_open() <= most);
+        net.tell(0, 1, &round.to_be_bytes());
+        net.ask(0, 1, round, b"?", Duration::from_secs(1));
+        net.settle();
+        assert_eq!(net.told(1).1, round.to_be_bytes());
+        let (token, src, request) = net.asked(1);
+        net.answer(1, src, token, Ok(&request));
+        net.settle();
+        assert_eq!(net.answered(0), (round, Ok(b"?".to_vec())));
+    }
+    let accepted = net.figure(1, "accepted");
+    assert_eq!(net.figure(1, "half_open_evicted"), accepted - most as u64 - 1);
+    net.tell(2, 1, b"a new one");
+    net.settle();
+    assert_eq!(net.told(1).1, b"a new one");
+    net.pass(HANDSHAKE);
+    assert_eq!((net.nodes[1].half_open(), net.nodes[1].connections()), (0, 2));
+}
+
 fn within(set: impl Fn(&mut Limits)) -> impl Fn(u32) -> Limits {
     move |_| {
         let mut limits = Limits::default();
