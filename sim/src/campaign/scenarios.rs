@@ -1,6 +1,8 @@
 //! The stacks of the campaign.
 
 use super::subject::{Mark, Promises, Says, Scenario, Subject};
+#[cfg(feature = "ssh")]
+use super::tales::SSH;
 use super::tales::{BETWEEN, CONTRADICTIONS, DIALS, FLOOD, IMPOSTORS, OUTCOMES, PAUSES, PRESSURE};
 use super::transports::{Schemed, addr_in, over};
 use crate::plan::{Menu, Plan, node_at};
@@ -42,6 +44,8 @@ pub const SCENARIOS: &[&dyn Scenario] = &[
     &DIALS,
     &OUTCOMES,
     &CONTRADICTIONS,
+    #[cfg(feature = "ssh")]
+    &SSH,
     &TRANSPORTS,
     #[cfg(feature = "quic")]
     &QUIC,

@@ -10,6 +10,8 @@ mod impostors;
 mod outcomes;
 mod pauses;
 mod pressure;
+#[cfg(feature = "ssh")]
+mod ssh;
 
 use super::subject::{Mark, Promises, Says, Scenario, Tally};
 use super::{Bins, Look, Played};
@@ -97,6 +99,20 @@ pub(super) static CONTRADICTIONS: Tale = Tale {
     about: "fragments of two messages under one id, in whatever order: what is heard is one of them, and whole",
     tell: contradictions::contradictions,
     marks: &[],
+};
+
+#[cfg(feature = "ssh")]
+pub(super) static SSH: Tale = Tale {
+    name: "ssh",
+    about: "SSH over connections that stall, break and are forgotten, with nodes that crash and keys that change all the time",
+    tell: ssh::ssh,
+    marks: &[
+        Mark { name: "keys were exchanged again", reached: |tally| tally.noted("rekeyed") > 0 },
+        Mark { name: "both sides dialled at once", reached: |tally| tally.noted("crossed") > 0 },
+        Mark { name: "a handshake failed", reached: |tally| tally.noted("handshakes_failed") > 0 },
+        Mark { name: "a peer went down", reached: |tally| tally.noted("down") > 0 },
+        Mark { name: "a node crashed", reached: |tally| tally.noted("crashed") > 0 },
+    ],
 };
 
 pub(super) static FLOOD: Tale = Tale {

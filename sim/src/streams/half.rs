@@ -3,7 +3,7 @@
 //! | bytes | are within |
 //! |---|---|
 //! | written and not sent | the send buffer: the stack has credit for what is free of it |
-//! | sent and not read by the other stack | the receive buffer of the other end |
+//! | sent and not read by the other stack | the receive buffer of the other end, which that says as it opens |
 //!
 //! What has been read is told to the other end, and what has been sent to the stack, once it is half a buffer.
 
@@ -79,7 +79,7 @@ impl Half {
             send_buffer: out.send_buffer.max(1),
             writable: 0,
             freed: out.send_buffer.max(1),
-            window: out.receive_buffer.max(1),
+            window: 0,
             finishes: false,
             finished: false,
             free_at: Instant::ZERO,
@@ -97,6 +97,11 @@ impl Half {
             vanished: false,
             broken: None,
         }
+    }
+
+    /// How many bytes it takes that were not read.
+    pub(super) const fn takes(&self) -> usize {
+        self.receive_buffer
     }
 
     pub(super) fn held(&self) -> Held {

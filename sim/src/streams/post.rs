@@ -203,12 +203,13 @@ impl<N, T: Tap<N>> Post<N, T> {
         let end = End { connection, side: Side::Dialer };
         let (out, back) = (links.faults(end.at(), dst), links.faults(dst, end.at()));
         let mut half = Half::new(id, false, out, back);
+        let takes = half.takes();
         let fate = out.fate(links.draw(connection), self.now);
         self.see(&mut slot.log, end, id, What::Dialled);
         let given_up = self.now + out.connect_timeout;
         self.alarm(&mut slot.log, end, Alarm::ConnectTimeout, given_up);
         self.foresee(&mut slot.log, end, fate);
-        self.dispatch(links, &mut slot.log, (end, &mut half), Segment::Syn(fate));
+        self.dispatch(links, &mut slot.log, (end, &mut half), Segment::Syn(fate, takes));
         slot.insert(end, half);
     }
 
@@ -297,12 +298,12 @@ impl<N, T: Tap<N>> Post<N, T> {
         let [way, name] = end.words();
         let words = [self.now.as_nanos(), way, name, 128 | segment.code()];
         slot.log.ledger.trace.add(&words, segment.bytes());
-        if let Segment::Syn(fate) = segment {
-            return self.accept(links, slot, end, fate);
+        if let Segment::Syn(fate, window) = segment {
+            return self.accept(links, slot, end, (fate, window));
         }
         let Some(half) = slot.halves.get_mut(&end) else {
             // As a host answers to what belongs to nothing that it knows.
-            if matches!(segment, Segment::SynAck | Segment::Bytes(_) | Segment::Fin) {
+            if matches!(segment, Segment::SynAck(_) | Segment::Bytes(_) | Segment::Fin) {
                 self.send_reset(links, &mut slot.log, end);
             }
             return;
@@ -311,8 +312,9 @@ impl<N, T: Tap<N>> Post<N, T> {
             return;
         }
         match segment {
-            Segment::SynAck => {
+            Segment::SynAck(window) => {
                 half.open = true;
+                half.widen(window);
                 let id = half.id;
                 self.see(&mut slot.log, end, id, What::Opened);
                 let (local, remote) = (end.at(), end.peer());
@@ -326,13 +328,18 @@ impl<N, T: Tap<N>> Post<N, T> {
                 let why = if half.open { StreamEnd::Reset } else { StreamEnd::Refused };
                 return self.over(slot, end, why);
             }
-            Segment::Syn(_) => {}
+            Segment::Syn(..) => {}
         }
         self.flow(links, slot, end);
     }
 
-    fn accept<L, A>(&mut self, links: &Links, slot: &mut Slot<L, A>, end: End, fate: Fate)
-    where
+    fn accept<L, A>(
+        &mut self,
+        links: &Links,
+        slot: &mut Slot<L, A>,
+        end: End,
+        (fate, window): (Fate, usize),
+    ) where
         L: Layer<Input = StreamInput<MemoryAddr>>,
         A: App<L, Note = N>,
     {
@@ -347,9 +354,11 @@ impl<N, T: Tap<N>> Post<N, T> {
         let id = StreamId::accepted(slot.accepted);
         slot.accepted += 1;
         let mut half = Half::new(id, true, out, back);
+        half.widen(window);
+        let takes = half.takes();
         self.see(&mut slot.log, end, id, What::Accepted);
         self.foresee(&mut slot.log, end, fate);
-        self.dispatch(links, &mut slot.log, (end, &mut half), Segment::SynAck);
+        self.dispatch(links, &mut slot.log, (end, &mut half), Segment::SynAck(takes));
         slot.insert(end, half);
         let (local, remote) = (end.at(), end.peer());
         slot.tell(self.now, StreamInput::Accepted { id, local, remote });

@@ -61,10 +61,10 @@ impl End {
 /// What travels from one end to the other.
 #[derive(Clone, Debug)]
 pub(super) enum Segment {
-    /// A connection is asked for.
-    Syn(Fate),
-    /// It is granted.
-    SynAck,
+    /// A connection is asked for, by an end that takes so many bytes.
+    Syn(Fate, usize),
+    /// It is granted, by one that takes so many.
+    SynAck(usize),
     Bytes(BytesMut),
     /// So many bytes were read.
     Window(usize),
@@ -77,8 +77,8 @@ pub(super) enum Segment {
 impl Segment {
     pub(super) const fn code(&self) -> u64 {
         match self {
-            Self::Syn(_) => 1,
-            Self::SynAck => 2,
+            Self::Syn(..) => 1,
+            Self::SynAck(_) => 2,
             Self::Bytes(_) => 3,
             Self::Window(_) => 4,
             Self::Fin => 5,
@@ -89,7 +89,7 @@ impl Segment {
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Self::Bytes(bytes) => bytes,
-            Self::Syn(_) | Self::SynAck | Self::Window(_) | Self::Fin | Self::Rst => &[],
+            Self::Syn(..) | Self::SynAck(_) | Self::Window(_) | Self::Fin | Self::Rst => &[],
         }
     }
 }

@@ -318,6 +318,18 @@ fn a_crash_is_silent_and_who_is_back_resets_what_it_does_not_know() {
 }
 
 #[test]
+fn an_end_sends_what_the_other_says_that_it_takes_whatever_was_so_when_it_dialled() {
+    let small = Faults { receive_buffer: 1_000, ..Faults::NONE };
+    let mut network = dialled(small, Faults::NONE.delay / 2);
+    network.set_faults(Faults::NONE);
+    network.run_for(Duration::from_secs(1));
+    command(&mut network, B, StreamTransmit::Read { id: THEIRS, bytes: 1 << 30 });
+    write(&mut network, A, OURS, &[7; 60_000]);
+    network.run_for(Duration::from_secs(1));
+    assert!(pieces(&network, B).concat() == [7; 60_000]);
+}
+
+#[test]
 fn who_writes_more_than_it_may_is_cut_off_and_counted() {
     let mut network: Network<Unbridled> = Network::new(3);
     network.add(A, Unbridled::default(), ());
