@@ -3,7 +3,7 @@
 //! What QUIC and SSH have in common. Their connections are their own, called by handles here; which one takes what is
 //! for them to say. Wire format, timers: none; but requests are given up at their deadlines.
 //!
-//! Bounds: what waits, by the marks of an [`Outbox`]; requests, by [`Requests`]. A peer that nothing is left of is
+//! Bounds: four connections of a peer; what waits, by the marks of an [`Outbox`]; requests, by [`Requests`]. A peer that nothing is left of is
 //! forgotten.
 
 mod requests;
@@ -30,6 +30,9 @@ use alloc::vec::Vec;
 use bytes::BytesMut;
 use core::fmt;
 use core::hash::{Hash, Hasher};
+
+/// Connections of one peer that are up at the most: a further one ends the oldest.
+const CONNECTIONS_MAX: usize = 4;
 
 /// The address of a peer: whose, and where.
 pub(crate) trait Named: Addr {
@@ -255,8 +258,26 @@ where
         }
     }
 
-    /// A peer has proven its key: it is up, where it was not before.
-    pub(crate) fn rise(&mut self, slot: Slot, key: PublicKey) {
+    /// A peer has proven its key on a connection, which is used from now on unless the one before `keeps` its place. That of
+    /// its connections which is to end, where they are too many.
+    pub(crate) fn enter(
+        &mut self,
+        slot: Slot,
+        (handle, keeps): (H, bool),
+        key: PublicKey,
+    ) -> Option<H> {
+        let peer = self.table.get_mut(slot)?;
+        peer.dial.take_if(|dial| *dial == handle);
+        let at = peer.connections.len().saturating_sub(usize::from(keeps));
+        peer.connections.insert(at, handle);
+        let oldest = peer.connections.first().copied();
+        let over = oldest.filter(|_| peer.connections.len() > CONNECTIONS_MAX);
+        self.rise(slot, key);
+        over
+    }
+
+    /// It is up, where it was not before.
+    fn rise(&mut self, slot: Slot, key: PublicKey) {
         let Some(addr) = self.addr(slot) else { return };
         let Some(peer) = self.table.get_mut(slot) else { return };
         let identify = core::mem::take(&mut peer.identify);
@@ -407,18 +428,9 @@ where
         }
         self.asks.due().hash(&mut hasher);
     }
-}
 
-/// QUIC's connections follow their peers.
-#[cfg(feature = "quic")]
-impl<D, A, I, H, T> Peers<D, A, I, H, T>
-where
-    D: Named<Id = I, Below = A>,
-    A: Addr,
-    I: Copy + Eq + Hash,
-    H: Copy + PartialEq,
-{
-    /// Requests that were sent count for another slot of their peer's from now on.
+    /// Requests that were sent count for another slot of their peer's from now on: QUIC's connections follow their peers.
+    #[cfg(feature = "quic")]
     pub(crate) fn move_asks(&mut self, ids: impl Iterator<Item = AskId>, to: Slot) {
         for id in ids {
             let Some(from) = self.asks.peer(id) else { continue };

@@ -1,4 +1,4 @@
-//! Who waits for their turn, each as often as the others.
+//! Who waits for their turn, each as often as the others; and who is held back until that is over.
 //!
 //! Bounds: the caller's, who names those that wait.
 
@@ -10,23 +10,40 @@ use core::ops::Bound;
 #[derive(Debug)]
 pub(crate) struct Turns<T> {
     waiting: BTreeSet<T>,
+    held_back: BTreeSet<T>,
     /// Whose turn it was last.
     last: Option<T>,
 }
 
 impl<T: Copy + Ord> Turns<T> {
     pub(crate) const fn new() -> Self {
-        Self { waiting: BTreeSet::new(), last: None }
+        Self { waiting: BTreeSet::new(), held_back: BTreeSet::new(), last: None }
     }
 
     pub(crate) fn insert(&mut self, name: T) {
         self.waiting.insert(name);
     }
 
-    pub(crate) fn remove(&mut self, name: &T) {
-        self.waiting.remove(name);
+    /// It gets no turn until all are released.
+    pub(crate) fn hold(&mut self, name: T) {
+        self.held_back.insert(name);
     }
 
+    pub(crate) fn release(&mut self) {
+        self.waiting.append(&mut self.held_back);
+    }
+
+    pub(crate) fn remove(&mut self, name: &T) {
+        self.waiting.remove(name);
+        self.held_back.remove(name);
+    }
+
+    #[cfg(feature = "quic")]
+    pub(crate) fn is_held(&self, name: &T) -> bool {
+        self.held_back.contains(name)
+    }
+
+    /// Whether nobody waits, but for those that are held back.
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -44,7 +61,7 @@ impl<T: Copy + Ord> Turns<T> {
 
 impl<T: Hash> Hash for Turns<T> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.waiting, &self.last).hash(state);
+        (&self.waiting, &self.held_back, &self.last).hash(state);
     }
 }
 
@@ -63,6 +80,12 @@ mod tests {
             turns.insert(name);
         }
         assert_eq!(had, [10; 3]);
+        turns.remove(&1);
+        turns.hold(1);
+        assert_eq!([turns.next(), turns.next(), turns.next()], [Some(0), Some(2), None]);
+        turns.release();
+        assert_eq!(turns.next(), Some(1));
+        (0..3).for_each(|name| turns.insert(name));
         (0..3).for_each(|name| turns.remove(&name));
         assert!(turns.is_empty() && turns.next().is_none());
     }

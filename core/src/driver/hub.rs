@@ -621,9 +621,8 @@ impl<L: Swarm> Hub<L> {
 
     /// Has peers held back while the inbox is full.
     fn hold(&mut self, now: Instant) {
-        if let Some(held) = self.inbox.turn() {
+        if let Some(held) = self.inbox.edge() {
             self.node.handle_command(now, Command::Set(Setting::Hold(held)));
-            self.kicked = true;
         }
     }
 

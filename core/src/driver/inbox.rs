@@ -48,7 +48,7 @@ impl<A> Inbox<A> {
     }
 
     /// Whether peers are to be held back from now on, where that is news.
-    pub(super) const fn turn(&mut self) -> Option<bool> {
+    pub(super) const fn edge(&mut self) -> Option<bool> {
         if !self.is_news() {
             return None;
         }
@@ -94,5 +94,50 @@ impl<A> Inbox<A> {
 
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Inbox, Message, OVERHEAD};
+    use crate::addr::MemoryAddr;
+    use crate::limits::Limits;
+    use bytes::BytesMut;
+
+    fn inbox(receive: usize, largest: usize) -> Inbox<MemoryAddr> {
+        let mut inbox = Inbox::new(&Limits { receive, ..Limits::default() });
+        inbox.fit(largest);
+        assert!(inbox.pop().is_none());
+        inbox
+    }
+
+    fn message(len: usize) -> Message<MemoryAddr> {
+        let (src, dst) = (MemoryAddr(1), MemoryAddr(2));
+        Message { src, dst, payload: BytesMut::zeroed(len) }
+    }
+
+    #[test]
+    fn peers_are_held_back_while_half_of_it_or_the_largest_message_would_not_fit() {
+        for (receive, largest) in [(1 << 20, 1_000), (160 << 10, 128 << 10)] {
+            let mut inbox = inbox(receive, largest);
+            let once = largest.max(receive / 2 - OVERHEAD);
+            // Up to where nobody is held back yet.
+            while inbox.bytes() + 100 + OVERHEAD <= inbox.mark {
+                assert!(inbox.push(message(100)) && inbox.edge().is_none());
+            }
+            assert!(inbox.push(message(once)), "what a layer may give at once fits");
+            assert_eq!(inbox.edge(), Some(true));
+            while inbox.edge().is_none() {
+                assert!(inbox.pop().is_some());
+            }
+            assert!(!inbox.held() && inbox.push(message(once)) && inbox.dropped == 0);
+        }
+    }
+
+    #[test]
+    fn whoever_never_takes_a_message_holds_nobody_back() {
+        let mut inbox = Inbox::new(&Limits { receive: 10_000, ..Limits::default() });
+        let taken = (0..100).filter(|_| inbox.push(message(1_000))).count();
+        assert!(inbox.edge().is_none() && inbox.dropped == 100 - taken as u64 && taken < 100);
     }
 }

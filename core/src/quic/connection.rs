@@ -21,8 +21,6 @@ pub const HANDSHAKE: Duration = Duration::from_secs(15);
 /// How often a connection says that it is alive, while an answer is owed on it.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// Connections of one peer that are up at the most: a further one ends the oldest.
-pub(super) const CONNECTIONS_MAX: usize = 4;
 /// Streams with messages that are not known to have arrived, whatever the peer grants.
 const UNACKNOWLEDGED_MAX: usize = 1_024;
 

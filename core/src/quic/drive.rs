@@ -166,7 +166,7 @@ impl<A: Addr + Source> Quic<A> {
     /// Keeps the index of timers: what falls due later than it did is seen to when it would have, since most timers move
     /// with every datagram.
     fn rearm(&mut self, now: Instant, handle: usize) {
-        let unread = self.held_back.contains(&handle);
+        let unread = self.unread.is_held(&handle);
         let Self { connections, timers, local, busy, .. } = self;
         let connection = connections.get_mut(handle).and_then(Option::as_deref_mut);
         let Some(connection) = connection else { return };
@@ -217,7 +217,6 @@ impl<A: Addr + Source> Quic<A> {
         }
         self.stalled.remove(&handle);
         self.unread.remove(&handle);
-        self.held_back.remove(&handle);
         self.busy.remove(&handle);
         // Another connection may get its number.
         if connection.dirty {

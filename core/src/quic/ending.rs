@@ -45,7 +45,6 @@ impl<A: Addr + Source> Quic<A> {
         let sending = core::mem::take(&mut connection.sending);
         self.receiving -= partials.bytes;
         self.unread.remove(&handle);
-        self.held_back.remove(&handle);
         self.busy.remove(&handle);
         let why = end.undeliverable();
         let idle = asks.is_empty() && sending.rest.is_empty() && sending.unacknowledged.is_empty();

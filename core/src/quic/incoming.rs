@@ -1,6 +1,6 @@
 //! What comes up: datagrams to their connections, strangers to the door, and what happens to connections.
 
-use super::connection::{CONNECTIONS_MAX, Connection, Standing};
+use super::connection::{Connection, Standing};
 use super::ending::End;
 use super::wire::{self, code};
 use super::{Closing, MTU_MIN, OVERHEAD, Quic, tls};
@@ -198,10 +198,7 @@ impl<A: Addr + Source> Quic<A> {
         if was == Standing::Handshaking {
             self.leave_handshake(handle, dialled);
         }
-        let Some(peer) = self.peers.get_mut(slot) else { return };
-        if peer.dial == Some(handle) {
-            peer.dial = None;
-        }
+        let Some(peer) = self.peers.get(slot) else { return };
         // The newest is used, but where both dialled at once both sides choose the same.
         let used = peer.connection().and_then(|used| self.connections.get(used)?.as_ref());
         let crossed = used.is_some_and(|used| {
@@ -210,14 +207,10 @@ impl<A: Addr + Source> Quic<A> {
         });
         let keeps = crossed && dialled != is_lower;
         self.counters.crossed += u64::from(crossed);
-        let at = peer.connections.len().saturating_sub(usize::from(keeps));
-        peer.connections.insert(at, handle);
-        let over = peer.connections.len() > CONNECTIONS_MAX;
-        let oldest = peer.connections.first().copied().filter(|_| over);
-        self.peers.rise(slot, *key);
+        let over = self.peers.enter(slot, (handle, keeps), *key);
         self.settle(now, slot);
         self.touch(now, handle);
-        if let Some(oldest) = oldest {
+        if let Some(oldest) = over {
             self.close(now, oldest, code::DONE, End::Ours);
         }
     }
@@ -264,9 +257,7 @@ impl<A: Addr + Source> Quic<A> {
         }
         if let Setting::Hold(held) = &setting {
             self.peers.held = *held;
-            for handle in core::mem::take(&mut self.held_back) {
-                self.unread.insert(handle);
-            }
+            self.unread.release();
         }
         if let Setting::Accept(accept) = &setting {
             self.local.accept = accept.clone();

@@ -122,10 +122,8 @@ pub struct Quic<A> {
     dirty_since: Option<Instant>,
     /// Connections that have more to send than the side below takes.
     stalled: BTreeSet<usize>,
-    /// Connections with messages that the side above has no room for.
+    /// Connections with messages that the side above has no room for, or that are held back.
     unread: Turns<usize>,
-    /// Connections with nothing but messages that are held back.
-    held_back: BTreeSet<usize>,
     /// Requests of peers, by their tokens.
     owed: BTreeMap<u64, (usize, StreamId, PeerAddr<A>)>,
     tokens: u64,
@@ -235,7 +233,6 @@ impl<A: Addr + Source> Quic<A> {
             dirty_since: None,
             stalled: BTreeSet::new(),
             unread: Turns::new(),
-            held_back: BTreeSet::new(),
             owed: BTreeMap::new(),
             tokens: 0,
             out: Outbox::new(limits.send_per_peer, limits.send),

@@ -94,10 +94,7 @@ impl<A: Addr + Source> Quic<A> {
             match connection.receiving.next(room, held) {
                 Next::Stream(stream) => self.read_stream(now, handle, stream),
                 Next::Waits => return self.unread.insert(handle),
-                Next::Held => {
-                    self.held_back.insert(handle);
-                    return;
-                }
+                Next::Held => return self.unread.hold(handle),
                 Next::Nothing => return,
             }
         }

@@ -127,7 +127,11 @@ impl<S: Addr + Source> Ssh<S> {
             {
                 break;
             }
-            if !room || (held && connection.parked.is_some()) {
+            if held && connection.parked.is_some() {
+                self.stalled.hold(id);
+                break;
+            }
+            if !room {
                 self.stalled.insert(id);
                 break;
             }
@@ -213,20 +217,16 @@ impl<S: Addr + Source> Ssh<S> {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.peer = Some(slot);
         }
-        let Some(peer) = self.peers.get_mut(slot) else { return Ok(()) };
-        if peer.dial == Some(id) {
-            peer.dial = None;
-        }
         // The newest is used, but where both dialled at once both sides choose the same, and end what they dialled of the
         // other.
-        let used = peer.connection().filter(|used| {
+        let used = self.peers.connection(slot).filter(|used| {
             let used = self.connections.get(used);
             used.is_some_and(|used| used.dialled != dialled && used.since >= begun)
         });
         let keeps = used.filter(|_| dialled != (self.fingerprint < fingerprint));
-        let at = peer.connections.len().saturating_sub(usize::from(keeps.is_some()));
-        peer.connections.insert(at, id);
-        self.peers.rise(slot, key);
+        if let Some(oldest) = self.peers.enter(slot, (id, keeps.is_some()), key) {
+            self.close(now, oldest, Fault::Done, End::Ours);
+        }
         if used.is_some() {
             self.counters.crossed += 1;
             let spare = keeps.map_or(used, |_| Some(id));
@@ -315,7 +315,7 @@ impl<S: Addr + Source> Ssh<S> {
 
     /// Whether there is room again, and somebody to take it.
     pub(super) fn reads_stalled(&self) -> bool {
-        !self.stalled.is_empty() && !self.peers.held && self.has_room()
+        !self.stalled.is_empty() && self.has_room()
     }
 
     /// Reads on where there was no room before.

@@ -33,7 +33,7 @@
 //! Timers: a handshake takes [`HANDSHAKE`] at the most, another key exchange [`EXCHANGE`]; [`Rekey`] says when there is one;
 //! [`KEEP_ALIVE`] while an answer is owed to us.
 //!
-//! Bounds, in [`Limits`] where not said otherwise: peers, half-open handshakes (by network once half of them are taken), dials,
+//! Bounds, in [`Limits`] where not said otherwise: four connections of a peer, peers, half-open handshakes (by network once half of them are taken), dials,
 //! handshakes of strangers a second, messages and bytes on the way down, requests outstanding, requests of a peer and bytes of
 //! answers that wait for their turn. A packet is 35,000 bytes at the most before both keys are proven, 256 KiB afterwards. What
 //! is more of a peer waits at that peer: while the application does not take its messages, or the peer does not read what it is
@@ -136,7 +136,7 @@ pub struct Ssh<S> {
     timers: BTreeSet<(Instant, StreamId)>,
     /// Connections that have something to write.
     writable: VecDeque<StreamId>,
-    /// Connections with messages that the side above has no room for.
+    /// Connections with messages that the side above has no room for, or that are held back.
     stalled: Turns<StreamId>,
     /// Connections of the requests of peers, by their tokens.
     owed: BTreeMap<u64, StreamId>,
@@ -211,7 +211,10 @@ impl<S: Addr + Source> Ssh<S> {
     fn on_set(&mut self, now: Instant, setting: Setting) {
         let accept = match setting {
             Setting::Accept(accept) => accept,
-            Setting::Hold(held) => return self.peers.held = held,
+            Setting::Hold(held) => {
+                self.peers.held = held;
+                return self.stalled.release();
+            }
             // Of protocols that know dates.
             Setting::Clock(_) | Setting::TellFloors(_) | Setting::Floor { .. } => return,
         };

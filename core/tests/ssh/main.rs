@@ -456,6 +456,61 @@ fn whoever_asks_without_end_is_read_no_further() {
 }
 
 #[test]
+fn answers_are_read_when_there_is_room_again_though_peers_are_held_back() {
+    let limits = within(|limits| limits.receive = 300 * 1_024);
+    for held in [false, true] {
+        let mut net = Net::within(2, 1, &limits, |_| {});
+        net.hold(0, held);
+        for number in 0..8 {
+            net.ask(0, 1, number, b"?", Duration::from_secs(60));
+        }
+        net.settle();
+        net.takes[0] = false;
+        for _ in 0..8 {
+            let (token, src, _) = net.asked(1);
+            net.answer(1, src, token, Ok(&payload(100_000)));
+        }
+        net.settle();
+        net.takes[0] = true;
+        net.settle();
+        assert_eq!((0..8).filter(|_| net.answered(0).1.is_ok()).count(), 8, "held: {held}");
+    }
+}
+
+#[test]
+fn what_is_told_to_who_is_held_back_waits_and_arrives() {
+    let mut net = Net::new(2, 1);
+    net.hold(1, true);
+    for number in 0..6 {
+        net.tell(0, 1, &[number; 10_000]);
+    }
+    net.settle();
+    assert_eq!(net.figure(1, "heard"), 0);
+    net.close(0);
+    net.settle();
+    net.hold(1, false);
+    net.settle();
+    for number in 0..6 {
+        assert!(net.told(1).1 == [number; 10_000], "{number}");
+    }
+}
+
+#[test]
+fn a_peer_has_few_connections_however_often_it_dials() {
+    let mut net = Net::new(2, 1);
+    net.one_place = true;
+    for seed in 0..20 {
+        net.tell(1, 0, b"hello");
+        net.settle();
+        assert_eq!(net.told(0).1, b"hello");
+        net.renew(1, seed);
+    }
+    net.pass(Duration::from_secs(5));
+    assert_eq!((net.figure(0, "peers"), net.figure(0, "accepted")), (1, 20));
+    assert!(net.nodes[0].connections() <= 4, "{}", net.nodes[0].connections());
+}
+
+#[test]
 fn messages_that_came_before_a_peer_left_are_heard_though_there_was_no_room_for_them_at_once() {
     let limits = within(|limits| limits.receive = 160 * 1_024);
     let mut net = Net::within(2, 1, limits, |_| {});

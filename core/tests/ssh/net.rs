@@ -50,6 +50,7 @@ pub(crate) struct Net {
     pub(crate) silent: bool,
     /// Whether nodes dial from where they listen, as on networks without ports.
     pub(crate) one_place: bool,
+    keys: Vec<SecretKey>,
     /// Whose application takes what there is.
     pub(crate) takes: Vec<bool>,
     wires: Vec<Wire>,
@@ -76,10 +77,12 @@ impl Net {
     ) -> Self {
         let now = Instant::ZERO + Duration::from_secs(1);
         let seed = Seed::from_u64(seed);
+        let seed_of = |number: u32| seed.child(&number.to_string());
+        let key_of = |number| SecretKey::generate(&mut seed_of(number).rng("key"));
+        let keys: Vec<_> = (0..nodes).map(key_of).collect();
         let nodes: Vec<_> = (0..nodes)
             .map(|number| {
-                let seed = seed.child(&number.to_string());
-                let key = SecretKey::generate(&mut seed.rng("key"));
+                let (seed, key) = (seed_of(number), key_of(number));
                 let limits = limits(number);
                 let mut setup = Setup::new(key, &seed, &limits);
                 set(&mut setup);
@@ -97,6 +100,7 @@ impl Net {
             piece: usize::MAX,
             silent: false,
             one_place: false,
+            keys,
             takes,
             wires: Vec::new(),
             heard,
@@ -179,6 +183,24 @@ impl Net {
 
     pub(crate) fn accept(&mut self, node: usize, policy: Accept) {
         self.command(node, Command::Set(Setting::Accept(policy)));
+    }
+
+    pub(crate) fn hold(&mut self, node: usize, held: bool) {
+        self.command(node, Command::Set(Setting::Hold(held)));
+    }
+
+    /// A node begins anew, and forgets without a word what it had.
+    pub(crate) fn renew(&mut self, node: usize, seed: u64) {
+        let (addr, limits) = (MemoryAddr(node as u32), Limits::default());
+        let (key, seed) = (self.keys[node].clone(), Seed::from_u64(seed).child("anew"));
+        self.nodes[node] = Ssh::new(Setup::new(key, &seed, &limits));
+        self.input(node, StreamInput::Bound { local: Vec::from([addr]) });
+        for wire in &mut self.wires {
+            if let Some(at) = wire.ends.iter().position(|(at, _)| *at == node) {
+                wire.ends[at].0 = usize::MAX;
+                wire.over[at] = true;
+            }
+        }
     }
 
     /// Lets time pass, and whatever falls due meanwhile happen.

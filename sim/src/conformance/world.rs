@@ -102,6 +102,11 @@ impl<L: Swarm + 'static> World<L> {
         self
     }
 
+    /// What happens to datagrams, for faults of one's own. Connections have theirs from the beginning.
+    pub fn set_faults(&mut self, faults: net::Faults) {
+        self.network.suffer(faults);
+    }
+
     /// Has the application of a node do something; `None` where the node is gone.
     fn act<T>(&mut self, node: usize, act: impl FnOnce(&mut Cx<'_, L>) -> T) -> Option<T> {
         let (mut act, mut result) = (Some(act), None);
@@ -189,7 +194,7 @@ impl<L: Swarm + 'static> Fabric for World<L> {
     }
 
     fn repeat_datagrams(&mut self) -> bool {
-        self.network.duplicate()
+        self.network.suffer(net::Faults { duplicate: Chance::ALWAYS, ..net::Faults::NONE })
     }
 
     fn listen_for(&mut self, bytes: &[u8]) -> bool {
@@ -219,15 +224,25 @@ trait Network<L: Swarm> {
     /// Events that all nodes have had.
     fn heard(&self) -> u64;
     fn crash(&mut self, addr: MemoryAddr);
-    /// From now on all that is sent arrives twice, where the network can do that.
-    fn duplicate(&mut self) -> bool;
+    /// From now on this happens to datagrams, where there are any.
+    fn suffer(&mut self, faults: net::Faults) -> bool;
     fn ear(&mut self) -> &mut Ear;
     fn overheard(&self) -> bool;
 }
 
 /// What is the same in networks of either kind, word for word.
 macro_rules! network {
-    () => {
+    ($run_until:ident) => {
+        fn step_by(&mut self, until: Instant) -> bool {
+            let steps = self.next_at().is_some_and(|next| next <= until);
+            if steps {
+                self.step();
+            } else {
+                self.$run_until(until);
+            }
+            steps
+        }
+
         fn now(&self) -> Instant {
             self.now()
         }
@@ -266,20 +281,10 @@ impl<L> Network<L> for net::Network<L, Inbox<L::Addr>, Ear>
 where
     L: Swarm + Layer<Input = DatagramInput<MemoryAddr>, Transmit = Datagram<MemoryAddr>>,
 {
-    network!();
+    network!(step_until);
 
-    fn step_by(&mut self, until: Instant) -> bool {
-        let steps = self.next_at().is_some_and(|next| next <= until);
-        if steps {
-            self.step();
-        } else {
-            self.step_until(until);
-        }
-        steps
-    }
-
-    fn duplicate(&mut self) -> bool {
-        self.set_faults(net::Faults { duplicate: Chance::ALWAYS, ..net::Faults::NONE });
+    fn suffer(&mut self, faults: net::Faults) -> bool {
+        self.set_faults(faults);
         true
     }
 }
@@ -288,19 +293,9 @@ impl<L> Network<L> for streams::Network<L, Inbox<L::Addr>, Ear>
 where
     L: Swarm + Layer<Input = StreamInput<MemoryAddr>, Transmit = StreamTransmit<MemoryAddr>>,
 {
-    network!();
+    network!(run_until);
 
-    fn step_by(&mut self, until: Instant) -> bool {
-        let steps = self.next_at().is_some_and(|next| next <= until);
-        if steps {
-            self.step();
-        } else {
-            self.run_until(until);
-        }
-        steps
-    }
-
-    fn duplicate(&mut self) -> bool {
+    fn suffer(&mut self, _: net::Faults) -> bool {
         false
     }
 }

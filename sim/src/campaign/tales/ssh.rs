@@ -82,6 +82,9 @@ struct Play {
     network: Network<Stack, Player>,
     seed: Seed,
     nodes: u32,
+    keys: Vec<SecretKey>,
+    /// What nodes are called.
+    peers: Vec<Peer>,
     rng: Rng,
     lives: BTreeMap<u32, u32>,
     down: BTreeSet<u32>,
@@ -108,11 +111,21 @@ impl Play {
         let seed = Seed::from_u64(seed).child("sim.ssh");
         let mut rng = seed.rng("draws");
         let nodes = 2 + rng.below(3) as u32;
+        let key_of =
+            |node: u32| SecretKey::generate(&mut seed.child(&format!("key {node}")).rng("key"));
+        let keys: Vec<SecretKey> = (0..nodes).map(key_of).collect();
+        let peers = (0..).zip(&keys).map(|(node, key)| SshAddr {
+            fingerprint: Fingerprint::of(key.public()),
+            addr: MemoryAddr(node),
+        });
+        let peers = peers.collect();
         let packets = 6 + rng.below(60);
         let mut play = Self {
             network,
             seed,
             nodes,
+            keys,
+            peers,
             limits: Limits::default(),
             rekey: Rekey { packets, ..Rekey::default() },
             extension: rng.below(3) > 0,
@@ -136,21 +149,12 @@ impl Play {
         play
     }
 
-    fn key(&self, node: u32) -> SecretKey {
-        SecretKey::generate(&mut self.seed.child(&format!("key {node}")).rng("key"))
-    }
-
-    fn peer(&self, node: u32) -> Peer {
-        let fingerprint = Fingerprint::of(self.key(node).public());
-        SshAddr { fingerprint, addr: MemoryAddr(node) }
-    }
-
     /// The stack of a node in its next life.
     fn stack(&mut self, node: u32) -> Stack {
         let life = self.lives.entry(node).or_default();
         *life += 1;
         let seed = self.seed.child(&format!("node {node} life {life}"));
-        let setup = Setup::new(self.key(node), &seed, &self.limits);
+        let setup = Setup::new(self.keys[node as usize].clone(), &seed, &self.limits);
         Ssh::new(Setup { rekey: self.rekey, extension: self.extension, ..setup })
     }
 
@@ -193,7 +197,7 @@ impl Play {
 
     /// A node says something to another, or asks it.
     fn say(&mut self, from: u32, to: u32, asks: bool, len: usize) -> u64 {
-        let (number, dst) = (self.number, self.peer(to));
+        let (number, dst) = (self.number, self.peers[to as usize]);
         self.number += 1;
         let payload = words(from, to, number, len);
         let mut until = None;
@@ -267,7 +271,8 @@ impl Play {
         let Some((from, to, number)) = read(payload) else {
             return self.violate(format!("{node} heard {} bytes that nobody said", payload.len()));
         };
-        if to != node || src.fingerprint != self.peer(from).fingerprint {
+        let said_by = self.peers.get(from as usize);
+        if to != node || said_by.is_none_or(|peer| src.fingerprint != peer.fingerprint) {
             self.violate(format!("{node} heard {number}, which {from} said to {to}, from {src}"));
         }
         let (heard, what) =
